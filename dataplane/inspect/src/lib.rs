@@ -1,0 +1,3 @@
+//! What decrypted bytes are: protocol identification on the plaintext of both directions.
+
+#![forbid(unsafe_code)]
