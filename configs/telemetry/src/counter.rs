@@ -1,0 +1,201 @@
+//! What each polling core counts. The statistics segment holds one 64-bit cell per core and counter.
+
+use core::fmt;
+
+use crate::{DecisionCode, DropReason};
+
+/// How a counter's cell moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CounterKind {
+    /// Only rises, from zero at the data plane's start.
+    Counter,
+    /// Set to the present value by its core.
+    Gauge,
+}
+
+macro_rules! counters {
+    ($($variant:ident, $kind:ident, $name:literal, $description:literal;)+) => {
+        /// One figure of one core.
+        ///
+        /// Besides the named ones there is one per decision code and one per drop reason, so that neither can exist
+        /// without being counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Counter {
+            $(#[doc = $description] $variant,)+
+            /// Flows decided with this code.
+            Decision(DecisionCode),
+            /// Frames discarded for this reason.
+            Drop(DropReason),
+        }
+
+        const NAMED: &[Counter] = &[$(Counter::$variant,)+];
+
+        /// The same names again, only to number them.
+        enum Position { $($variant,)+ }
+
+        impl Counter {
+            /// Position of this counter's cell within its core's, `0..COUNT`.
+            #[must_use]
+            pub const fn index(self) -> usize {
+                match self {
+                    $(Self::$variant => Position::$variant as usize,)+
+                    Self::Decision(code) => NAMED.len() + code.index(),
+                    Self::Drop(reason) => NAMED.len() + DecisionCode::COUNT + reason.index(),
+                }
+            }
+
+            /// The stable kebab-case name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                    Self::Decision(code) => code.counter_name(),
+                    Self::Drop(reason) => reason.counter_name(),
+                }
+            }
+
+            /// How the cell moves.
+            #[must_use]
+            pub const fn kind(self) -> CounterKind {
+                match self {
+                    $(Self::$variant => CounterKind::$kind,)+
+                    Self::Decision(_) | Self::Drop(_) => CounterKind::Counter,
+                }
+            }
+
+            /// One sentence for people, with the unit.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $description,)+
+                    Self::Decision(code) => code.description(),
+                    Self::Drop(reason) => reason.description(),
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    RxPacketsA, Counter, "rx-packets-a", "Frames received on the segments' ports A.";
+    RxPacketsB, Counter, "rx-packets-b", "Frames received on the segments' ports B.";
+    RxBytesA, Counter, "rx-bytes-a", "Bytes received on the segments' ports A, from the Ethernet header on.";
+    RxBytesB, Counter, "rx-bytes-b", "Bytes received on the segments' ports B, from the Ethernet header on.";
+    TxPacketsA, Counter, "tx-packets-a", "Frames sent on the segments' ports A.";
+    TxPacketsB, Counter, "tx-packets-b", "Frames sent on the segments' ports B.";
+    TxBytesA, Counter, "tx-bytes-a", "Bytes sent on the segments' ports A, from the Ethernet header on.";
+    TxBytesB, Counter, "tx-bytes-b", "Bytes sent on the segments' ports B, from the Ethernet header on.";
+    ForwardedPackets, Counter, "forwarded-packets", "Frames forwarded at layer 2 as they came.";
+    ForwardedBytes, Counter, "forwarded-bytes", "Bytes of frames forwarded at layer 2 as they came.";
+
+    FlowsObserved, Gauge, "flows-observed", "Flows watched or held now, not taken over.";
+    FlowsTaken, Gauge, "flows-taken", "Flows taken over now.";
+    FlowsCandidate, Counter, "flows-candidate", "Flows whose first SYN matched a client or server policy.";
+    FlowsEvicted, Counter, "flows-evicted", "Watched flows forgotten to make room for new ones.";
+    SessionsInspected, Counter, "sessions-inspected", "Flows taken over since the start.";
+    BytesInspectedToOrigin, Counter, "bytes-inspected-to-origin", "Plaintext bytes inspected from client to origin.";
+    BytesInspectedToClient, Counter, "bytes-inspected-to-client", "Plaintext bytes inspected from origin to client.";
+
+    ClientHellos, Counter, "client-hellos", "ClientHellos read whole.";
+    HandshakesClientOk, Counter, "handshakes-client-ok", "TLS handshakes with clients that completed.";
+    HandshakesClientFailed, Counter, "handshakes-client-failed", "TLS handshakes with clients that failed.";
+    HandshakesOriginOk, Counter, "handshakes-origin-ok", "TLS handshakes with origins that completed.";
+    HandshakesOriginFailed, Counter, "handshakes-origin-failed", "TLS handshakes with origins that failed.";
+    HandshakesPending, Gauge, "handshakes-pending", "Flows waiting in the handshake queue now.";
+    LeafForged, Counter, "leaf-forged", "Leaves forged.";
+    LeafForgeFailed, Counter, "leaf-forge-failed", "Leaves that could not be forged.";
+    LeafCacheHit, Counter, "leaf-cache-hit", "Leaves taken from the cache.";
+    LeafCacheMiss, Counter, "leaf-cache-miss", "Leaves that were not in the cache.";
+    LeafCacheBytes, Gauge, "leaf-cache-bytes", "Bytes of the leaf cache in use now.";
+
+    TcpRetransmits, Counter, "tcp-retransmits", "Segments sent again, on both halves of flows taken over.";
+    TcpOutOfOrder, Counter, "tcp-out-of-order", "Segments received out of order, on both halves of flows taken over.";
+    TcpResetsSent, Counter, "tcp-resets-sent", "Resets sent to clients and origins.";
+    ChecksumErrors, Counter, "checksum-errors", "Frames with a wrong IPv4 or TCP checksum in flows held or taken over.";
+    NoBuffer, Counter, "no-buffer", "Times the packet pool was empty when a frame was to be written.";
+    EventsSent, Counter, "events-sent", "Events put on the event ring.";
+    EventsLost, Counter, "events-lost", "Events that the full event ring did not take.";
+    JobsSubmitted, Counter, "jobs-submitted", "Forging jobs handed to helper threads.";
+    JobsCompleted, Counter, "jobs-completed", "Forging jobs that came back from helper threads.";
+    RandomReseeds, Counter, "random-reseeds", "Times the core's random generator was seeded anew.";
+
+    MempoolInUse, Gauge, "mempool-in-use", "Packet buffers in use now.";
+    MempoolCapacity, Gauge, "mempool-capacity", "Packet buffers in the pool.";
+    MemoryBytes, Gauge, "memory-bytes", "Bytes held by flows, buffers and caches of this core now.";
+}
+
+impl Counter {
+    /// Cells per core.
+    pub const COUNT: usize = NAMED.len() + DecisionCode::COUNT + DropReason::COUNT;
+
+    /// Every counter, in the order of [`Self::index`].
+    pub const ALL: [Self; Self::COUNT] = {
+        let mut all = [Self::RxPacketsA; Self::COUNT];
+        let mut at = 0;
+        while at < NAMED.len() {
+            all[at] = NAMED[at];
+            at += 1;
+        }
+        let mut code = 0;
+        while code < DecisionCode::COUNT {
+            all[at] = Self::Decision(DecisionCode::ALL[code]);
+            at += 1;
+            code += 1;
+        }
+        let mut reason = 0;
+        while reason < DropReason::COUNT {
+            all[at] = Self::Drop(DropReason::ALL[reason]);
+            at += 1;
+            reason += 1;
+        }
+        all
+    };
+
+    /// The counter with this stable name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|counter| counter.name() == name)
+    }
+}
+
+impl fmt::Display for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_has_its_own_cell_and_name() {
+        let mut names = std::collections::BTreeSet::new();
+        for (position, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(counter.index(), position, "{counter}");
+            assert!(names.insert(counter.name()), "{counter} twice");
+            assert_eq!(Counter::from_name(counter.name()), Some(*counter));
+            assert!(counter.description().ends_with('.'), "{counter}");
+        }
+        assert_eq!(names.len(), Counter::COUNT);
+    }
+
+    #[test]
+    fn every_code_and_every_drop_reason_is_counted() {
+        for code in DecisionCode::ALL {
+            assert_eq!(
+                Counter::ALL[Counter::Decision(*code).index()],
+                Counter::Decision(*code)
+            );
+        }
+        for reason in DropReason::ALL {
+            assert_eq!(
+                Counter::ALL[Counter::Drop(*reason).index()],
+                Counter::Drop(*reason)
+            );
+        }
+    }
+}
