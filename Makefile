@@ -1,0 +1,44 @@
+# The front door. `make help` lists what it opens.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help demo test lint bench fuzz lab setup setup-tools release clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
+
+setup: ## install the Debian packages that building, testing and the demo need
+	@tests/lab/setup
+
+setup-tools: setup ## install the cargo tools that the tests and lints need
+	@command -v cargo-nextest >/dev/null || $(CARGO) install --locked cargo-nextest
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --debug --no-default-features cargo-deny --version 0.20.2
+
+release: setup
+	$(CARGO) build --release --locked -p sluice-dataplane -p sluiced -p sluice-cli -p sluice-bench
+
+demo: release ## build, boot the appliance between two namespaces and send real HTTPS through it
+	@tests/lab/demo
+
+test: setup-tools release ## everything that has to pass, end to end included
+	$(CARGO) nextest run --locked --workspace
+
+lint: setup-tools ## formatting, clippy, licences, bans and sources
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) deny --offline check bans licenses sources
+
+bench: release ## side by side against HAProxy and Squid; writes bench/results and bench/RESULTS.md
+	@bench/compare
+
+fuzz: setup-tools ## replay every fuzz corpus and run each target for a minute
+	$(CARGO) nextest run --locked --workspace -E 'test(hostile) | test(proptest) | test(fuzz)'
+
+lab: release ## bring the lab up and leave it up (tests/lab/lab down takes it down)
+	@tests/lab/lab up
+
+clean: ## take the lab down and remove what was built
+	-@tests/lab/lab down
+	$(CARGO) clean
