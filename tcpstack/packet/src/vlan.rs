@@ -1,0 +1,117 @@
+//! VLAN tags.
+
+use core::hash::{Hash, Hasher};
+
+use crate::limits::VLAN_TAGS_MAX;
+
+/// The tag types that [`parse`](crate::parse) looks behind: 802.1Q, 802.1ad, and the type that QinQ used before it.
+pub(crate) const TAG_TYPES: [u16; 3] = [0x8100, 0x88a8, 0x9100];
+
+const VID_MASK: u16 = 0x0fff;
+
+/// The VLAN tags of a frame, outermost first.
+///
+/// Two stacks are equal when their VLAN identifiers are. Priority and drop eligibility are kept but not compared, and a
+/// priority tag (identifier 0) names no VLAN, so it counts as no tag (IEEE 802.1Q 9.6).
+#[derive(Copy, Clone, Debug, Default)]
+pub struct VlanStack {
+    tags: [u16; VLAN_TAGS_MAX],
+    len: u8,
+}
+
+impl VlanStack {
+    /// An untagged frame.
+    pub const UNTAGGED: Self = Self {
+        tags: [0; VLAN_TAGS_MAX],
+        len: 0,
+    };
+
+    /// One tag; `tci` is the tag control information: priority, drop eligibility and VLAN identifier.
+    #[must_use]
+    pub const fn single(tci: u16) -> Self {
+        Self {
+            tags: [tci, 0],
+            len: 1,
+        }
+    }
+
+    /// Two tags, outer and inner.
+    #[must_use]
+    pub const fn double(outer: u16, inner: u16) -> Self {
+        Self {
+            tags: [outer, inner],
+            len: 2,
+        }
+    }
+
+    /// Tags on the frame.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// No tag on the frame.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Tag control information, outermost first.
+    #[must_use]
+    pub fn tags(&self) -> &[u16] {
+        self.tags.get(..self.len()).unwrap_or(&self.tags)
+    }
+
+    /// VLAN identifiers, outermost first; priority tags left out.
+    pub fn vids(&self) -> impl Iterator<Item = u16> + '_ {
+        self.tags()
+            .iter()
+            .map(|tci| tci & VID_MASK)
+            .filter(|&vid| vid != 0)
+    }
+
+    /// The outermost VLAN identifier: what a virtual segment is chosen by.
+    #[must_use]
+    pub fn outer_vid(&self) -> Option<u16> {
+        self.vids().next()
+    }
+
+    /// What comparisons see, as one number.
+    pub(crate) fn identity(&self) -> u32 {
+        self.vids()
+            .fold(0, |identity, vid| identity << 16 | u32::from(vid))
+    }
+}
+
+impl PartialEq for VlanStack {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for VlanStack {}
+
+impl Hash for VlanStack {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_identifiers_are_compared() {
+        assert_eq!(VlanStack::single(0xe064), VlanStack::single(0x0064));
+        assert_eq!(VlanStack::single(0xe000), VlanStack::UNTAGGED);
+        assert_eq!(VlanStack::double(0xe000, 100), VlanStack::single(100));
+        assert_ne!(VlanStack::single(100), VlanStack::single(101));
+        assert_ne!(VlanStack::double(100, 101), VlanStack::double(101, 100));
+        assert_ne!(VlanStack::double(100, 100), VlanStack::single(100));
+        assert_eq!(VlanStack::single(0xe064).tags(), [0xe064]);
+        assert_eq!(VlanStack::double(0, 7).outer_vid(), Some(7));
+        assert_eq!(VlanStack::UNTAGGED.outer_vid(), None);
+        assert!(VlanStack::UNTAGGED.is_empty());
+    }
+}
