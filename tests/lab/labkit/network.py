@@ -1,0 +1,132 @@
+"""Namespaces and links. Everything lives inside the three namespaces, so that deleting them leaves nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+
+from . import layout, process
+
+# Checksums and segments must be on the wire as a real link would carry them.
+OFFLOADS_OFF = ("tx", "rx", "sg", "tso", "gso", "gro", "rxvlan", "txvlan")
+OFFLOADS_REQUIRED_OFF = (
+    "tx-checksumming",
+    "scatter-gather",
+    "tcp-segmentation-offload",
+    "generic-segmentation-offload",
+    "generic-receive-offload",
+)
+
+# No duplicate address detection (an address is usable at once), no router solicitation, many short connections.
+END_SETTINGS = (
+    "net.ipv6.conf.all.accept_dad=0",
+    "net.ipv6.conf.default.accept_dad=0",
+    "net.ipv6.conf.default.dad_transmits=0",
+    "net.ipv6.conf.default.accept_ra=0",
+    "net.ipv6.conf.default.autoconf=0",
+    "net.ipv6.conf.default.router_solicitations=0",
+    "net.ipv4.ip_local_port_range=1024 65535",
+    "net.ipv4.tcp_no_metrics_save=1",
+    "net.core.somaxconn=4096",
+    "net.ipv4.tcp_max_syn_backlog=4096",
+)
+# The appliance's own kernel stays silent on its ports.
+APPLIANCE_SETTINGS = (
+    "net.ipv6.conf.all.disable_ipv6=1",
+    "net.ipv6.conf.default.disable_ipv6=1",
+    "net.ipv4.conf.all.arp_ignore=8",
+    "net.ipv4.conf.default.arp_ignore=8",
+)
+
+
+def build(hosts: Iterable[tuple[str, str]]) -> None:
+    """Makes the namespaces and both links, up, and the client's and the origin's name resolution."""
+    for namespace in layout.NAMESPACES:
+        process.run(["ip", "netns", "add", namespace])
+        inside(namespace, ["ip", "link", "set", "lo", "up"])
+        settings = APPLIANCE_SETTINGS if namespace == layout.APPLIANCE else END_SETTINGS
+        for setting in settings:
+            inside(namespace, ["sysctl", "-q", "-w", setting])
+    link(layout.CLIENT, layout.CLIENT_PORT, "02:00:c9:01:00:02", layout.PORT_A, "02:00:c9:00:00:0a")
+    link(layout.ORIGIN, layout.ORIGIN_PORT, "02:00:c9:02:00:02", layout.PORT_B, "02:00:c9:00:00:0b")
+    for port in (layout.PORT_A, layout.PORT_B):
+        inside(layout.APPLIANCE, ["ip", "link", "set", port, "promisc", "on", "up"])
+    ends = (
+        (layout.CLIENT, layout.CLIENT_PORT, (*layout.CLIENT_ADDRESSES, *layout.EXEMPT_CLIENT_ADDRESSES)),
+        (layout.ORIGIN, layout.ORIGIN_PORT, (*layout.ORIGIN_ADDRESSES, *layout.LENIENT_ADDRESSES)),
+    )
+    for namespace, port, addresses in ends:
+        inside(namespace, ["ip", "link", "set", port, "up"])
+        for position, address in enumerate(addresses):
+            words = ["ip", "address", "add", address, "dev", port]
+            if ":" in address:
+                words.append("nodad")
+                if position > 1:
+                    # Deprecated: there to be named as a source, never chosen by itself.
+                    words += ["preferred_lft", "0"]
+            inside(namespace, words)
+    lines = ["127.0.0.1 localhost", "::1 localhost", *[f"{address} {name}" for address, name in hosts]]
+    for namespace in (layout.CLIENT, layout.ORIGIN):
+        directory = layout.NETNS_ETC / namespace
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "hosts").write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def bridge() -> None:
+    """Joins the appliance's ports by a Linux bridge: the control run, with no appliance at all."""
+    words = ["type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"]
+    inside(layout.APPLIANCE, ["ip", "link", "add", "sl-bridge", *words])
+    for port in (layout.PORT_A, layout.PORT_B):
+        inside(layout.APPLIANCE, ["ip", "link", "set", port, "master", "sl-bridge"])
+    inside(layout.APPLIANCE, ["ip", "link", "set", "sl-bridge", "up"])
+
+
+def remove() -> None:
+    """Ends every process inside the namespaces and deletes them. Does nothing for what is not there."""
+    present = existing()
+    pids = [pid for namespace in present for pid in members(namespace)]
+    process.stop(pids)
+    for namespace in present:
+        process.run(["ip", "netns", "delete", namespace])
+    for namespace in layout.NAMESPACES:
+        shutil.rmtree(layout.NETNS_ETC / namespace, ignore_errors=True)
+    try:
+        layout.NETNS_ETC.rmdir()
+    except OSError:
+        # Not ours alone, or not there.
+        return
+
+
+def existing() -> list[str]:
+    """The lab's namespaces that exist."""
+    listed = process.run(["ip", "netns", "list"]).stdout
+    names = {line.split()[0] for line in listed.splitlines() if line.split()}
+    return [namespace for namespace in layout.NAMESPACES if namespace in names]
+
+
+def members(namespace: str) -> list[int]:
+    """The processes inside a namespace."""
+    listed = process.run(["ip", "netns", "pids", namespace], check=False)
+    return [int(word) for word in listed.stdout.split()]
+
+
+def inside(namespace: str, argv: list[str]) -> str:
+    """Runs a command in a namespace and returns its output."""
+    return process.run(process.in_namespace(namespace, argv)).stdout
+
+
+def link(namespace: str, port: str, mac: str, peer: str, peer_mac: str) -> None:
+    """One veth pair from a namespace's port to a port of the appliance, offloads off at both ends."""
+    process.run(
+        ["ip", "link", "add", "name", port, "address", mac, "netns", namespace, "type", "veth"]
+        + ["peer", "name", peer, "address", peer_mac, "netns", layout.APPLIANCE]
+    )
+    for where, end in ((namespace, port), (layout.APPLIANCE, peer)):
+        for offload in OFFLOADS_OFF:
+            # Some are fixed by the driver; what matters is read back below.
+            process.run(process.in_namespace(where, ["ethtool", "-K", end, offload, "off"]), check=False)
+        state = inside(where, ["ethtool", "-k", end])
+        for line in state.splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in OFFLOADS_REQUIRED_OFF and not value.strip().startswith("off"):
+                raise process.LabError(f"{end} in {where}: {name.strip()} cannot be turned off; frames would not be as on a wire")
