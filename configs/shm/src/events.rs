@@ -132,6 +132,10 @@ impl EventProducer {
             self.ring
                 .header(AT_LOST)
                 .store(self.lost, Ordering::Relaxed);
+            // Said again, because a damaged copy of it may be what misleads the reader's position.
+            self.ring
+                .header(AT_WRITTEN)
+                .store(self.written, Ordering::Release);
             return Err(Full);
         }
         let mut check = Check::new(self.written, record.len());
