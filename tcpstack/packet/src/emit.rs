@@ -173,3 +173,6 @@ fn write_tcp_header(
     tcp.set_checksum(0);
     tcp.set_urgent_at(segment.urgent);
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,9 @@ use crate::limits::{
 use crate::vlan::TAG_TYPES;
 use crate::{FlowKey, SegmentId, SeqNum, TcpFlags, TcpOptions, TcpSegment, VlanStack};
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 const PROTOCOL_TCP: u8 = 6;
 /// IPv4 in IP, IPv6 in IP, GRE.
@@ -24,10 +24,6 @@ const PROTOCOLS_IPV6_EXTENSION: [u8; 10] = [0, 43, 44, 51, 60, 135, 139, 140, 25
 
 /// What a frame is, found once per packet.
 #[derive(Copy, Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives on the stack of one packet's processing; a box would allocate"
-)]
 pub enum Frame {
     /// A whole TCP segment in plain IPv4 or IPv6.
     Tcp(TcpFrame),
@@ -380,3 +376,6 @@ fn only_tcp(protocol: IpProtocol) -> Result<(), Opaque> {
         _ => Err(Opaque::NotTcp),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,10 +125,10 @@ impl FlowKey {
 }
 
 fn halves(address: [u8; 16]) -> [u64; 2] {
-    let address = u128::from_be_bytes(address);
+    let [a, b, c, d, e, f, g, h, rest @ ..] = address;
     [
-        (address >> 64 & u128::from(u64::MAX)) as u64,
-        (address & u128::from(u64::MAX)) as u64,
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_be_bytes(rest),
     ]
 }
 

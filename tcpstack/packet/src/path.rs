@@ -4,11 +4,12 @@ use core::net::{IpAddr, SocketAddr};
 
 use smoltcp::wire::Ipv6Packet;
 
+use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::limits::{
     ETHERNET_HEADER_BYTES, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, LINK_HEADER_BYTES_MAX,
-    TCP_HEADER_BYTES,
+    TCP_HEADER_BYTES, VLAN_TAG_BYTES,
 };
-use crate::{FlowKey, TcpFrame};
+use crate::{FlowKey, TcpFrame, VlanStack};
 
 /// The ECN bits of a traffic class (RFC 3168 5).
 const ECN_MASK: u8 = 0b11;
@@ -25,6 +26,19 @@ pub struct LinkTemplate {
 }
 
 impl LinkTemplate {
+    /// A template that no frame taught: hop limit 64, no DSCP, no flow label. Two tags are an 802.1ad and an 802.1Q one.
+    #[must_use]
+    pub fn new(source: [u8; 6], destination: [u8; 6], vlan: VlanStack, ipv6: bool) -> Self {
+        let (header, header_len) = link_header(source, destination, vlan, ipv6);
+        Self {
+            header,
+            header_len,
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: [0; 3],
+        }
+    }
+
     /// Learns from a frame that [`parse`](crate::parse) found to be `tcp`.
     #[must_use]
     pub fn from_frame(tcp: &TcpFrame, frame: &[u8]) -> Self {
@@ -109,6 +123,24 @@ pub struct PathTemplate {
 }
 
 impl PathTemplate {
+    /// A template that no frame taught, as [`LinkTemplate::new`] makes them: for connections of one's own, and tests.
+    /// Both ends are of one family.
+    #[must_use]
+    pub fn new(
+        source_mac: [u8; 6],
+        destination_mac: [u8; 6],
+        vlan: VlanStack,
+        source: SocketAddr,
+        destination: SocketAddr,
+    ) -> Self {
+        let link = LinkTemplate::new(source_mac, destination_mac, vlan, source.is_ipv6());
+        Self {
+            link,
+            source,
+            destination,
+        }
+    }
+
     /// Learns from a frame that [`parse`](crate::parse) found to be `tcp`.
     #[must_use]
     pub fn from_frame(tcp: &TcpFrame, frame: &[u8]) -> Self {
@@ -176,3 +208,32 @@ impl PathTemplate {
         self.link.header().len().max(ETHERNET_HEADER_BYTES) + usize::from(mtu)
     }
 }
+
+fn link_header(
+    source: [u8; 6],
+    destination: [u8; 6],
+    vlan: VlanStack,
+    ipv6: bool,
+) -> ([u8; LINK_HEADER_BYTES_MAX], u8) {
+    const TAG_CUSTOMER: u16 = 0x8100;
+    const TAG_SERVICE: u16 = 0x88a8;
+    let mut header = [0; LINK_HEADER_BYTES_MAX];
+    let ethertype = if ipv6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 };
+    let tags: [u16; 5] = match *vlan.tags() {
+        [tci] => [TAG_CUSTOMER, tci, ethertype, 0, 0],
+        [outer, inner, ..] => [TAG_SERVICE, outer, TAG_CUSTOMER, inner, ethertype],
+        [] => [ethertype, 0, 0, 0, 0],
+    };
+    let bytes = destination
+        .into_iter()
+        .chain(source)
+        .chain(tags.into_iter().flat_map(u16::to_be_bytes));
+    for (to, from) in header.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    let header_len = ETHERNET_HEADER_BYTES + vlan.len() * VLAN_TAG_BYTES;
+    (header, u8::try_from(header_len).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;
