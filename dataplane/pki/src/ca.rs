@@ -263,7 +263,7 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, &'static str> {
         return Err("it is too large");
     }
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err("something follows it"),
         Err(_) => Err("it is not an X.509 certificate"),
     }
@@ -357,3 +357,6 @@ const _: fn() = || {
     fn crosses_threads<T: Send + Sync>() {}
     crosses_threads::<Arc<SigningCa>>();
 };
+
+#[cfg(test)]
+mod tests;

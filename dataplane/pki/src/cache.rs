@@ -195,7 +195,7 @@ impl LeafCache {
         self.index
             .retain(|key, state| key.generation == generation || matches!(state, State::Ready(_)));
         self.pending = self.index.len() - self.len();
-        if self.len() == 0 {
+        if self.is_empty() {
             self.slots = Vec::new();
             self.free = Vec::new();
         }

@@ -18,6 +18,8 @@ mod leaf_key;
 pub mod limits;
 mod origin;
 mod signer;
+#[cfg(test)]
+mod test_support;
 mod validity;
 
 pub use ca::{SigningCa, SigningCaError};

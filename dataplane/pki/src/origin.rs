@@ -1,5 +1,7 @@
 //! What is taken over from the origin's certificate.
 
+use der::asn1::AnyRef;
+use der::{Decode, Tag, Tagged};
 use x509_parser::prelude::{
     FromDer, GeneralName, SubjectAlternativeName, X509Certificate, X509Name,
 };
@@ -38,6 +40,13 @@ impl<'a> Origin<'a> {
                 what: "what follows the certificate",
             });
         }
+        let subject = certificate.tbs_certificate.subject.clone();
+        // The parser stops at the first odd RDN and then gives a cut slice as the raw name.
+        if AnyRef::from_der(subject.as_raw()).map(|name| name.tag()) != Ok(Tag::Sequence) {
+            return Err(ForgeError::OriginMalformed {
+                what: "the subject",
+            });
+        }
         let mut san = None;
         for extension in certificate.extensions() {
             if extension.oid != x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME {
@@ -52,7 +61,7 @@ impl<'a> Origin<'a> {
         }
         Ok(Self {
             validity: Validity::from_asn1(certificate.validity()),
-            subject: certificate.tbs_certificate.subject.clone(),
+            subject,
             san,
         })
     }
@@ -68,7 +77,7 @@ impl<'a> San<'a> {
             what: "subjectAltName",
         };
         match SubjectAlternativeName::from_der(raw) {
-            Ok((rest, san)) if rest.is_empty() => Ok(Self {
+            Ok(([], san)) => Ok(Self {
                 raw,
                 names: san.general_names,
             }),
