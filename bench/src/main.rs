@@ -1,0 +1,58 @@
+//! `sluice-bench`: a TLS load generator and the fast origin to go with it.
+//!
+//! Both are plain threads over blocking sockets, so that what they cost is known and small; `bench/compare`
+//! drives them around each proxy in turn.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod http;
+mod limits;
+mod load;
+mod origin;
+mod tls;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A TLS load generator and the fast origin to go with it.
+#[derive(Parser)]
+#[command(name = "sluice-bench", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Open TLS connections, send requests, print one JSON object of counts and latencies.
+    Load(load::Options),
+    /// Serve /bytes/N over TLS until killed.
+    Origin(origin::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Load(options) => load::run(&options)
+            .map_err(|error| error.to_string())
+            .and_then(|report| {
+                let text = serde_json::to_string(&report).map_err(|error| error.to_string())?;
+                writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())?;
+                Ok(report.failed() == 0)
+            }),
+        Command::Origin(options) => origin::serve(&options)
+            .map(|()| true)
+            .map_err(|error| error.to_string()),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            // Nobody is left to tell when the standard error is closed.
+            let _closed = writeln!(std::io::stderr(), "sluice-bench: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
