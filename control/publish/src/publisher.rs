@@ -1,0 +1,406 @@
+//! Hands generations to the data plane and keeps account of what became of them.
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sluice_schema::Generation;
+use sluice_shm::StatsView;
+use sluice_shm::link::{ControlLink, LINK_VERSION, LinkError, ToDataplane};
+
+use crate::limits::REASON_BYTES_MAX;
+use crate::{CoreDistribution, CoreStatus, DistributionStatus, Outcome, Published};
+
+/// The control plane's side of publishing. Shared between threads.
+///
+/// The current generation is what the store says; the last good one is kept beside it until every core has left it, so
+/// that a data plane that starts and refuses the current one can still be given the one before.
+#[derive(Default)]
+pub struct Publisher {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Held while a generation is chosen and sent, so that an older one never arrives after a newer one.
+    offering: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Published>>,
+    last_good: Option<Arc<Published>>,
+    peer: Option<Peer>,
+}
+
+/// The data plane that is connected.
+struct Peer {
+    link: Arc<ControlLink>,
+    pid: u32,
+    release: String,
+    stats: Option<Arc<StatsView>>,
+    cores: BTreeMap<u16, Core>,
+    /// What the data plane as a whole decides by, before its cores are known.
+    adopted: Option<u64>,
+    offered_unix_us: u64,
+    refused: Option<(u64, String)>,
+}
+
+#[derive(Default)]
+struct Core {
+    adopted: Option<u64>,
+    refused: Option<(u64, String)>,
+}
+
+impl Publisher {
+    /// A publisher without a generation and without a data plane.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts the generations in place that the store holds, without offering them: at start.
+    pub fn restore(&self, current: Option<Published>, last_good: Option<Published>) {
+        let mut state = self.lock();
+        state.current = current.map(Arc::new);
+        state.last_good = last_good.map(Arc::new);
+    }
+
+    /// Makes a generation the current one and offers it to the data plane, if one is connected.
+    ///
+    /// # Errors
+    /// The link broke. The generation is current nevertheless: the data plane gets it when it connects again.
+    pub fn publish(&self, published: Published, now_unix_us: u64) -> Result<(), LinkError> {
+        {
+            let mut state = self.lock();
+            state.current = Some(Arc::new(published));
+            if let Some(peer) = &mut state.peer {
+                peer.offered_unix_us = now_unix_us;
+                peer.refused = None;
+            }
+        }
+        self.changed.notify_all();
+        self.offer()
+    }
+
+    /// A data plane has connected and said who it is. It gets the current generation, unless it decides by it already.
+    ///
+    /// # Errors
+    /// The link broke.
+    pub fn connected(
+        &self,
+        link: &Arc<ControlLink>,
+        pid: u32,
+        release: &str,
+        adopted: Option<u64>,
+        now_unix_us: u64,
+    ) -> Result<(), LinkError> {
+        link.send(
+            &ToDataplane::Welcome {
+                version: LINK_VERSION,
+                pid: std::process::id(),
+            },
+            &[],
+        )?;
+        let known = {
+            let mut state = self.lock();
+            state.peer = Some(Peer {
+                link: Arc::clone(link),
+                pid,
+                release: release.to_owned(),
+                stats: None,
+                cores: BTreeMap::new(),
+                adopted,
+                offered_unix_us: now_unix_us,
+                refused: None,
+            });
+            adopted.is_some()
+                && adopted == state.current.as_ref().map(|current| current.generation().0)
+        };
+        self.changed.notify_all();
+        if known { Ok(()) } else { self.offer() }
+    }
+
+    /// The data plane's cores are up and their statistics at hand.
+    pub fn attached(
+        &self,
+        link: &Arc<ControlLink>,
+        cores: &[u16],
+        adopted: Option<u64>,
+        stats: Arc<StatsView>,
+    ) {
+        self.with_peer(link, |peer| {
+            peer.cores = cores
+                .iter()
+                .map(|core| {
+                    (
+                        *core,
+                        Core {
+                            adopted,
+                            refused: None,
+                        },
+                    )
+                })
+                .collect();
+            peer.adopted = adopted.or(peer.adopted);
+            peer.stats = Some(stats);
+        });
+    }
+
+    /// A core decides by `generation` from now on.
+    pub fn adopted(&self, link: &Arc<ControlLink>, core: u16, generation: u64) {
+        self.with_peer(link, |peer| {
+            peer.cores.entry(core).or_default().adopted = Some(generation);
+        });
+    }
+
+    /// The data plane, or one core of it, does not adopt `generation`. A data plane that decides by nothing yet is
+    /// offered the last good generation instead.
+    ///
+    /// # Errors
+    /// The link broke.
+    pub fn refused(
+        &self,
+        link: &Arc<ControlLink>,
+        core: Option<u16>,
+        generation: u64,
+        reason: &str,
+    ) -> Result<(), LinkError> {
+        let reason = cut(reason).to_owned();
+        let mut bare = false;
+        self.with_peer(link, |peer| match core {
+            Some(core) => peer.cores.entry(core).or_default().refused = Some((generation, reason)),
+            None => {
+                peer.refused = Some((generation, reason));
+                bare = peer.adopted.is_none()
+                    && peer.cores.values().all(|core| core.adopted.is_none());
+            }
+        });
+        let last_good = self.lock().last_good.clone();
+        match last_good.filter(|last_good| bare && last_good.generation().0 != generation) {
+            Some(last_good) => send(link, &last_good),
+            None => Ok(()),
+        }
+    }
+
+    /// The link is down. Traffic goes on under whatever the data plane adopted.
+    pub fn disconnected(&self, link: &Arc<ControlLink>) {
+        let mut state = self.lock();
+        if state
+            .peer
+            .as_ref()
+            .is_some_and(|peer| Arc::ptr_eq(&peer.link, link))
+        {
+            state.peer = None;
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Reads the cores' acknowledgements from the statistics segment, and retires the generation that every core has
+    /// left. Called often.
+    ///
+    /// # Errors
+    /// The link broke.
+    pub fn refresh(&self) -> Result<(), LinkError> {
+        let mut state = self.lock();
+        let changed = state.peer.as_mut().is_some_and(Peer::read_acknowledgements);
+        let retired = state.retire();
+        let link = state.peer.as_ref().map(|peer| Arc::clone(&peer.link));
+        drop(state);
+        if changed || retired.is_some() {
+            self.changed.notify_all();
+        }
+        // The last reference goes here: the keys are overwritten before the data plane is told.
+        let retired = retired.map(|published| published.generation().0);
+        match (retired, link) {
+            (Some(generation), Some(link)) => link.send(&ToDataplane::Retire { generation }, &[]),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the data plane has answered for `generation`, at most `timeout`, and says what became of it.
+    #[must_use]
+    pub fn wait(&self, generation: Generation, timeout: Duration) -> Outcome {
+        let undecided = |state: &mut State| {
+            matches!(
+                state.status().outcome(generation.0),
+                Outcome::Pending { .. }
+            )
+        };
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, undecided)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.status().outcome(generation.0)
+    }
+
+    /// Where the data plane stands.
+    #[must_use]
+    pub fn status(&self) -> DistributionStatus {
+        self.lock().status()
+    }
+
+    /// The link and the statistics of the data plane that is connected.
+    #[must_use]
+    pub fn peer(&self) -> Option<(Arc<ControlLink>, Option<Arc<StatsView>>)> {
+        self.lock()
+            .peer
+            .as_ref()
+            .map(|peer| (Arc::clone(&peer.link), peer.stats.clone()))
+    }
+
+    fn offer(&self) -> Result<(), LinkError> {
+        let _one_at_a_time = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
+        let (link, current) = {
+            let state = self.lock();
+            let link = state.peer.as_ref().map(|peer| Arc::clone(&peer.link));
+            (link, state.current.clone())
+        };
+        match (link, current) {
+            (Some(link), Some(current)) => send(&link, &current),
+            _ => Ok(()),
+        }
+    }
+
+    /// Messages of a link that has been replaced change nothing.
+    fn with_peer(&self, link: &Arc<ControlLink>, change: impl FnOnce(&mut Peer)) {
+        let mut state = self.lock();
+        if let Some(peer) = state
+            .peer
+            .as_mut()
+            .filter(|peer| Arc::ptr_eq(&peer.link, link))
+        {
+            change(peer);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is a plain assignment: a thread that panicked left nothing half-done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn status(&self) -> DistributionStatus {
+        let current = self
+            .current
+            .as_ref()
+            .map(|published| published.generation().0);
+        let last_good = self
+            .last_good
+            .as_ref()
+            .map(|published| published.generation().0);
+        let Some(peer) = &self.peer else {
+            return DistributionStatus {
+                current,
+                last_good,
+                ..DistributionStatus::default()
+            };
+        };
+        let cores = peer
+            .cores
+            .iter()
+            .map(|(id, core)| CoreStatus {
+                core: *id,
+                generation: core.adopted,
+                distribution: core.distribution(current, peer.offered_unix_us),
+            })
+            .collect();
+        let refused = peer
+            .refused
+            .as_ref()
+            .filter(|(generation, _)| Some(*generation) == current);
+        DistributionStatus {
+            current,
+            last_good,
+            connected: true,
+            pid: Some(peer.pid),
+            release: Some(peer.release.clone()),
+            refused: refused.map(|(_, reason)| reason.clone()),
+            cores,
+        }
+    }
+
+    /// When every core has adopted the current generation it becomes the last good one; what was that before is given
+    /// back to be dropped.
+    fn retire(&mut self) -> Option<Arc<Published>> {
+        let current = self.current.as_ref()?;
+        if self
+            .last_good
+            .as_ref()
+            .is_some_and(|last_good| last_good.generation() == current.generation())
+        {
+            return None;
+        }
+        if self.status().outcome(current.generation().0) != Outcome::Adopted {
+            return None;
+        }
+        std::mem::replace(&mut self.last_good, self.current.clone())
+    }
+}
+
+impl Peer {
+    fn read_acknowledgements(&mut self) -> bool {
+        let Some(stats) = &self.stats else {
+            return false;
+        };
+        let mut changed = false;
+        for view in stats.cores() {
+            // The segment is the data plane's word; a core it did not name is nobody's.
+            let Some(core) = self.cores.get_mut(&view.core()) else {
+                continue;
+            };
+            let adopted = view.adopted();
+            if adopted.is_some() && adopted != core.adopted {
+                core.adopted = adopted;
+                changed = true;
+            }
+            let refused = view
+                .refusal()
+                .map(|refusal| (refusal.generation, refusal.reason));
+            if refused.is_some() && refused != core.refused {
+                core.refused = refused;
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+impl Core {
+    fn distribution(&self, current: Option<u64>, since_unix_us: u64) -> CoreDistribution {
+        if current.is_some() && self.adopted == current {
+            return CoreDistribution::Adopted;
+        }
+        match &self.refused {
+            Some((generation, reason)) if Some(*generation) == current => {
+                CoreDistribution::Refused {
+                    reason: reason.clone(),
+                }
+            }
+            _ => CoreDistribution::Pending { since_unix_us },
+        }
+    }
+}
+
+fn send(link: &ControlLink, published: &Published) -> Result<(), LinkError> {
+    let descriptors: [BorrowedFd<'_>; 2] = published.descriptors();
+    link.send(
+        &ToDataplane::Publish {
+            generation: published.generation().0,
+        },
+        &descriptors,
+    )
+}
+
+fn cut(reason: &str) -> &str {
+    let mut end = reason.len().min(REASON_BYTES_MAX);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
