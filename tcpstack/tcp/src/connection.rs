@@ -1,0 +1,204 @@
+//! One connection: what its owner sees.
+
+use sluice_packet::{Instant, TcpSegment};
+
+use crate::config::Config;
+use crate::control::ControlBlock;
+use crate::open::Opening;
+use crate::outgoing::Outgoing;
+use crate::state::{
+    CloseReason, Closed, Established, State, StateName, SynReceived, SynSent, close,
+};
+use crate::stats::Stats;
+use crate::takeover::Takeover;
+use crate::timers::Timer;
+
+/// A TCP connection, sans-IO.
+///
+/// After every call that may cause something to be sent ([`on_segment`](Self::on_segment),
+/// [`on_timeout`](Self::on_timeout), [`send`](Self::send), [`consume`](Self::consume), [`finish`](Self::finish),
+/// [`abort`](Self::abort)) call [`poll_transmit`](Self::poll_transmit) until it returns `None`, then read
+/// [`next_timeout`](Self::next_timeout). A segment that was polled and could not be put on the wire counts as lost by the
+/// network and is repaired like one.
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    core: ControlBlock,
+}
+
+impl Connection {
+    /// A connection born ESTABLISHED in the place of one of two real ends.
+    #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what was recorded is used up: one takeover, one connection"
+    )]
+    pub fn established(takeover: Takeover, config: &Config, now: Instant) -> Self {
+        Self {
+            state: State::Established(Established),
+            core: ControlBlock::taken_over(&takeover, config, now),
+        }
+    }
+
+    /// An active open: the SYN is the first thing to poll.
+    #[must_use]
+    pub fn connect(opening: Opening, config: &Config, now: Instant) -> Self {
+        Self {
+            state: State::SynSent(SynSent::default()),
+            core: ControlBlock::opening(opening, config, now),
+        }
+    }
+
+    /// A passive open by the peer's `syn`: the SYN-ACK is the first thing to poll. Text beside the SYN is left for the
+    /// peer to send again.
+    #[must_use]
+    pub fn accept(syn: &TcpSegment<'_>, opening: Opening, config: &Config, now: Instant) -> Self {
+        let mut core = ControlBlock::opening(opening, config, now);
+        core.take_syn(syn, now);
+        Self {
+            state: State::SynReceived(SynReceived::default()),
+            core,
+        }
+    }
+
+    /// Takes a segment of this connection. Its checksum was verified by the caller.
+    pub fn on_segment(&mut self, now: Instant, segment: &TcpSegment<'_>) {
+        self.core.stats.segments_received += 1;
+        let state = self.take_state();
+        self.state = state.on_segment(&mut self.core, now, segment);
+    }
+
+    /// The next segment to put on the wire, or none. It counts as sent.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing<'_>> {
+        match self.state {
+            State::Closed(_) => self.core.poll_reset(now),
+            State::TimeWait(_) => self.core.poll_acknowledgement(now),
+            _ => self.core.poll(now),
+        }
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) is due, if nothing happens before.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.core.timers.next()
+    }
+
+    /// Runs the timers that ran out. Early calls do nothing.
+    pub fn on_timeout(&mut self, now: Instant) {
+        if self.core.timers.take_expired(Timer::TimeWait, now) {
+            self.state = close(&mut self.core, CloseReason::Finished, false);
+        } else if !self.core.run_timers(now) {
+            self.state = close(&mut self.core, CloseReason::TimedOut, true);
+        }
+    }
+
+    /// In-order bytes not yet consumed, contiguous, mutable so that records are opened in place.
+    pub fn received(&mut self) -> &mut [u8] {
+        self.core.receive.readable_mut()
+    }
+
+    /// Drops the first `count` of the received bytes; the window opens by as many.
+    pub fn consume(&mut self, count: usize) {
+        self.core.receive.consume(count);
+    }
+
+    /// Bytes that [`send`](Self::send) would take.
+    #[must_use]
+    pub fn send_space(&self) -> usize {
+        if self.may_send() {
+            self.core.send.space()
+        } else {
+            0
+        }
+    }
+
+    /// Queues as many of `bytes` as there is space for, and says how many.
+    pub fn send(&mut self, bytes: &[u8]) -> usize {
+        if self.may_send() {
+            self.core.send.push(bytes)
+        } else {
+            0
+        }
+    }
+
+    /// `len` bytes of contiguous space at the queue's tail, to be written in place; none if there is no space for them.
+    pub fn send_reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        if self.may_send() {
+            self.core.send.reserve(len)
+        } else {
+            None
+        }
+    }
+
+    /// Queues the first `len` bytes of what [`send_reserve`](Self::send_reserve) returned last.
+    pub fn send_commit(&mut self, len: usize) {
+        if self.may_send() {
+            self.core.send.commit(len);
+        }
+    }
+
+    /// Nothing more will be sent: a FIN follows what is queued. The peer may go on sending.
+    pub fn finish(&mut self) {
+        let state = self.take_state();
+        self.state = state.finish(&mut self.core);
+    }
+
+    /// Ends the connection with a reset, which is the last thing to poll. What is queued is dropped.
+    pub fn abort(&mut self) {
+        let state = self.take_state();
+        self.state = state.abort(&mut self.core);
+    }
+
+    /// The peer's FIN was received, and every byte before it is consumed or readable.
+    #[must_use]
+    pub fn peer_finished(&self) -> bool {
+        self.core.receive.fin_taken()
+    }
+
+    /// Everything queued, and the FIN if there is one, was acknowledged.
+    #[must_use]
+    pub fn all_sent_acknowledged(&self) -> bool {
+        self.core.send.all_acknowledged()
+    }
+
+    /// The state's name.
+    #[must_use]
+    pub fn state(&self) -> StateName {
+        self.state.name()
+    }
+
+    /// Nothing more will happen, except that received bytes may be left to read and a reset to poll.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed(_))
+    }
+
+    /// Why the connection is over; none while it is not.
+    #[must_use]
+    pub fn closed_by(&self) -> Option<CloseReason> {
+        self.core.closed_by
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.core.stats
+    }
+
+    /// Memory held by the connection, itself included.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.core.allocated()
+    }
+
+    fn may_send(&self) -> bool {
+        matches!(
+            self.state,
+            State::SynSent(_) | State::SynReceived(_) | State::Established(_) | State::CloseWait(_)
+        )
+    }
+
+    fn take_state(&mut self) -> State {
+        core::mem::replace(&mut self.state, State::Closed(Closed))
+    }
+}

@@ -1,0 +1,267 @@
+//! The control block: what the states of a connection share (RFC 9293 section 3.3.1).
+
+mod input;
+mod output;
+mod timeout;
+
+use core::time::Duration;
+
+use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment};
+
+use crate::challenge::ChallengeLimiter;
+use crate::config::Config;
+use crate::congestion::Congestion;
+use crate::flight::Flight;
+use crate::limits;
+use crate::open::Opening;
+use crate::receive::{Owed, ReceiveSpace};
+use crate::recovery::Recovery;
+use crate::rto::RtoEstimator;
+use crate::send::SendSpace;
+use crate::state::CloseReason;
+use crate::stats::Stats;
+use crate::takeover::{Takeover, TimestampClock};
+use crate::timers::{Timer, Timers};
+use crate::timestamps::TimestampState;
+
+/// What a segment's first checks say about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Screened {
+    /// Go on with its ACK field.
+    Accept,
+    /// Done; an answer may be owed.
+    Drop,
+    /// The peer ends the connection.
+    Reset,
+}
+
+#[derive(Debug)]
+pub(crate) struct ControlBlock {
+    pub(crate) config: Config,
+    pub(crate) send: SendSpace,
+    pub(crate) receive: ReceiveSpace,
+    pub(crate) stats: Stats,
+    pub(crate) timers: Timers,
+    pub(crate) closed_by: Option<CloseReason>,
+    flight: Flight,
+    rto: RtoEstimator,
+    congestion: Congestion,
+    recovery: Recovery,
+    timestamps: Option<TimestampState>,
+    sack: bool,
+    /// Both SYNs carried a window scale.
+    scaled: bool,
+    /// The peer's sequence numbers are known: segments carry an acknowledgement.
+    synchronised: bool,
+    challenge: ChallengeLimiter,
+    /// A reset to send, before anything else.
+    reset: Option<TcpSegment<'static>>,
+    /// The congestion window is what held the last transmission back.
+    window_limited: bool,
+    /// A zero-window probe is due.
+    probe_due: bool,
+    /// A tail-loss probe is due.
+    tail_probe_due: bool,
+    /// A keep-alive probe is due.
+    keepalive_due: bool,
+    keepalive_unanswered: u32,
+    last_heard: Instant,
+    /// Since when the peer owes progress: R2 counts from here.
+    stalled_since: Instant,
+    opening: Option<Opening>,
+}
+
+impl ControlBlock {
+    /// Continues a connection between two real ends in the name of one of them.
+    pub(crate) fn taken_over(takeover: &Takeover, config: &Config, now: Instant) -> Self {
+        let mut send = SendSpace::opened(
+            takeover.send_next,
+            takeover.send_window,
+            takeover.receive_next,
+            takeover.path_mss,
+            config,
+            now,
+        );
+        send.set_peer(
+            takeover.peer_mss,
+            takeover.send_scale,
+            takeover.timestamps.is_some(),
+        );
+        let receive = ReceiveSpace::new(takeover.receive_next, takeover.receive_scale, config);
+        let timestamps = takeover
+            .timestamps
+            .map(|clock| TimestampState::new(clock, now));
+        let mut core = Self::new(send, receive, config, now);
+        core.timestamps = timestamps;
+        core.sack = takeover.sack;
+        core.synchronised = true;
+        core
+    }
+
+    /// A connection about to be opened by us, or by a peer whose SYN is taken next.
+    pub(crate) fn opening(opening: Opening, config: &Config, now: Instant) -> Self {
+        let send = SendSpace::unopened(opening.iss, opening.path_mss, config, now);
+        let receive = ReceiveSpace::new(SeqNum(0), 0, config);
+        let mut core = Self::new(send, receive, config, now);
+        core.timestamps = opening.timestamps.map(|value| {
+            TimestampState::new(
+                TimestampClock {
+                    value,
+                    at: now,
+                    echo_recent: 0,
+                },
+                now,
+            )
+        });
+        core.opening = Some(opening);
+        core
+    }
+
+    fn new(send: SendSpace, receive: ReceiveSpace, config: &Config, now: Instant) -> Self {
+        let mss = send.mss();
+        let mut core = Self {
+            config: *config,
+            send,
+            receive,
+            stats: Stats::default(),
+            timers: Timers::default(),
+            closed_by: None,
+            flight: Flight::default(),
+            rto: RtoEstimator::new(config),
+            congestion: Congestion::new(config.congestion, mss),
+            recovery: Recovery::default(),
+            timestamps: None,
+            sack: false,
+            scaled: false,
+            synchronised: false,
+            challenge: ChallengeLimiter::default(),
+            reset: None,
+            window_limited: false,
+            probe_due: false,
+            tail_probe_due: false,
+            keepalive_due: false,
+            keepalive_unanswered: 0,
+            last_heard: now,
+            stalled_since: now,
+            opening: None,
+        };
+        core.arm_keepalive();
+        core
+    }
+
+    /// Takes the peer's SYN: both sequence spaces are known from here on.
+    pub(crate) fn take_syn(&mut self, segment: &TcpSegment<'_>, now: Instant) {
+        let Some(opening) = self.opening else { return };
+        let agreed = opening.agree(&segment.options);
+        self.send
+            .set_peer(agreed.peer_mss, agreed.send_scale, agreed.timestamps);
+        self.congestion = Congestion::new(self.config.congestion, self.send.mss());
+        self.receive = ReceiveSpace::new(segment.seq + 1, agreed.receive_scale, &self.config);
+        self.sack = agreed.sack;
+        self.scaled = agreed.scaled;
+        self.timestamps = self.timestamps.filter(|_| agreed.timestamps);
+        if let (Some(clock), Some(timestamps)) = (&mut self.timestamps, segment.options.timestamps)
+        {
+            clock.start(timestamps, now);
+        }
+        self.synchronised = true;
+        self.last_heard = now;
+        self.send.start_window(segment);
+    }
+
+    /// Answers a segment that belongs to no connection of ours.
+    pub(crate) fn answer_with_reset(&mut self, segment: &TcpSegment<'_>) {
+        if let Some(reset) = segment.reset_reply() {
+            self.reset = Some(reset);
+        }
+    }
+
+    /// Ends the connection; a reset goes out if `reset` says so.
+    pub(crate) fn close(&mut self, reason: CloseReason, reset: bool) {
+        if reset && self.synchronised {
+            self.reset = Some(TcpSegment {
+                seq: self.send.next(),
+                ack: self.receive.next(),
+                flags: TcpFlags::RST | TcpFlags::ACK,
+                ..TcpSegment::default()
+            });
+        }
+        self.closed_by = self.closed_by.or(Some(reason));
+        self.timers.stop_all();
+        self.flight = Flight::default();
+        self.send.clear();
+        self.probe_due = false;
+        self.tail_probe_due = false;
+        self.keepalive_due = false;
+    }
+
+    /// Only acknowledgements are sent from here on: TIME-WAIT.
+    pub(crate) fn rest(&mut self) {
+        self.timers.stop_all();
+        self.flight = Flight::default();
+    }
+
+    /// Owes an acknowledgement that an attacker could provoke, within the rate limit.
+    pub(crate) fn challenge(&mut self, now: Instant) {
+        if self.challenge.allow(now) {
+            self.stats.challenge_acks += 1;
+            self.receive.owe(Owed::Now);
+        } else {
+            self.stats.challenge_acks_withheld += 1;
+        }
+    }
+
+    /// Owes an acknowledgement that nobody off the path can provoke.
+    pub(crate) fn acknowledge_at_once(&mut self) {
+        self.receive.owe(Owed::Now);
+    }
+
+    /// The SYN or SYN-ACK goes out again.
+    pub(crate) fn repeat_syn(&mut self) {
+        self.flight.mark_first_lost();
+        self.recovery.forced = true;
+    }
+
+    /// Gives the memory of empty buffers back.
+    pub(crate) fn release(&mut self) {
+        self.send.release();
+        self.receive.release();
+        self.flight.release();
+    }
+
+    /// Bytes allocated outside of the struct itself.
+    pub(crate) fn allocated(&self) -> usize {
+        self.send.allocated() + self.receive.allocated() + self.flight.allocated()
+    }
+
+    /// Starts the wait before empty buffers give their memory back, or ends it when they are not empty.
+    pub(crate) fn touch_buffers(&mut self, now: Instant) {
+        let idle =
+            self.send.is_empty() && self.receive.readable_len() == 0 && !self.receive.has_gap();
+        if idle && self.allocated() > 0 {
+            if self.timers.is_set(Timer::Release) {
+                return;
+            }
+            self.timers.set(
+                Timer::Release,
+                now + Duration::from_millis(limits::BUFFER_IDLE_MS),
+            );
+        } else {
+            self.timers.stop(Timer::Release);
+        }
+    }
+
+    fn arm_keepalive(&mut self) {
+        if let Some(keepalive) = self.config.keepalive {
+            let wait = if self.keepalive_unanswered == 0 {
+                keepalive.idle
+            } else {
+                keepalive.interval
+            };
+            self.timers.set(
+                Timer::Keepalive,
+                self.last_heard.max(self.send.last_sent_at()) + wait,
+            );
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What an arriving segment does to the control block (RFC 9293 section 3.10.7.4).
+
+use core::time::Duration;
+
+use sluice_packet::{Instant, TcpSegment};
+
+use super::{ControlBlock, Screened};
+use crate::flight::Delivered;
+use crate::limits;
+use crate::reassembly::Inserted;
+use crate::receive::Owed;
+use crate::recovery::Phase;
+use crate::timers::Timer;
+
+impl ControlBlock {
+    /// The first checks, in the order of RFC 9293: sequence number, RST, SYN; with PAWS before and RFC 5961 inside.
+    pub(crate) fn screen(&mut self, now: Instant, segment: &TcpSegment<'_>) -> Screened {
+        let length = segment.sequence_len();
+        if !segment.flags.rst()
+            && let (Some(clock), Some(timestamps)) = (&self.timestamps, segment.options.timestamps)
+            && clock.is_old(timestamps, now)
+        {
+            //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+            //# Send an acknowledgment in reply as specified in Section 3.10.7.4 of [RFC9293] and drop the segment.
+            self.stats.old_timestamps += 1;
+            self.answer_unacceptable(now, segment);
+            return Screened::Drop;
+        }
+        if !self.receive.acceptable(segment.seq, length) {
+            self.stats.out_of_window += 1;
+            if !segment.flags.rst() {
+                //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+                //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST bit is
+                //# set, if so drop the segment and return)
+                self.answer_unacceptable(now, segment);
+            }
+            return Screened::Drop;
+        }
+        if segment.flags.rst() {
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+            //# If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
+            //# then TCP MUST reset the connection.
+            if segment.seq == self.receive.next() {
+                return Screened::Reset;
+            }
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+            //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
+            //# within the current receive window, TCP MUST send an acknowledgment (challenge ACK)
+            self.challenge(now);
+            return Screened::Drop;
+        }
+        if segment.flags.syn() {
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-4.2
+            //# If the SYN bit is set, irrespective of the sequence number, TCP MUST send an ACK (also referred to as
+            //# challenge ACK) to the remote peer
+            self.challenge(now);
+            return Screened::Drop;
+        }
+        self.last_heard = now;
+        self.keepalive_unanswered = 0;
+        self.arm_keepalive();
+        Screened::Accept
+    }
+
+    /// The ACK field. False when the segment ends here.
+    pub(crate) fn take_acknowledgement(&mut self, now: Instant, segment: &TcpSegment<'_>) -> bool {
+        if !segment.flags.ack() {
+            return false;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+        //# The ACK value is considered acceptable only if it is in the range of ((SND.UNA - MAX.SND.WND) <= SEG.ACK <=
+        //# SND.NXT). All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and an ACK
+        //# sent back.
+        if segment.ack.gt(self.send.max()) || segment.ack.lt(self.send.oldest_ack()) {
+            self.stats.bad_acks += 1;
+            self.challenge(now);
+            return false;
+        }
+        if let (Some(clock), Some(timestamps)) = (&mut self.timestamps, segment.options.timestamps)
+        {
+            clock.take(timestamps, segment.seq, self.receive.last_ack_sent(), now);
+        }
+        let una = self.send.una();
+        let outstanding = !self.flight.is_empty();
+        let mut delivered = Delivered::default();
+        if self.sack {
+            self.take_sack(now, segment, &mut delivered);
+        }
+        let advanced = segment.ack.gt(una);
+        if advanced {
+            self.flight.acknowledge(segment.ack, now, &mut delivered);
+            self.send.advance(segment.ack);
+            self.sample_round_trip(now, segment, &delivered);
+        }
+        let window_changed = self.send.update_window(segment);
+        if advanced || self.send.window() == 0 {
+            // A peer that keeps answering at a closed window is alive: it is probed for as long as it does.
+            self.stalled_since = now;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-2
+        //# An acknowledgment is considered a "duplicate" in the following algorithms when (a) the receiver of the ACK has
+        //# outstanding data, (b) the incoming acknowledgment carries no data, (c) the SYN and FIN bits are both off, (d) the
+        //# acknowledgment number is equal to the greatest acknowledgment received on the given connection [...] and (e) the
+        //# advertised window in the incoming acknowledgment equals the advertised window in the last incoming acknowledgment.
+        let duplicate = outstanding
+            && segment.sequence_len() == 0
+            && segment.ack == una
+            && !window_changed
+            && !advanced;
+        self.judge_losses(now, &delivered, advanced, duplicate);
+        self.after_acknowledgement(now, advanced, window_changed, &delivered);
+        true
+    }
+
+    /// Text and FIN. True when the peer's FIN has come in order.
+    pub(crate) fn take_text(&mut self, now: Instant, segment: &TcpSegment<'_>) -> bool {
+        if segment.payload.is_empty() && !segment.flags.fin() {
+            return false;
+        }
+        match self
+            .receive
+            .take(segment.seq, segment.payload, segment.flags.fin())
+        {
+            Inserted::InOrder { count, .. } => self.stats.bytes_received += count as u64,
+            Inserted::Ahead => self.stats.out_of_order += 1,
+            Inserted::NoRoom => self.stats.no_room += 1,
+            Inserted::Nothing if segment.payload.is_empty() => {}
+            Inserted::Nothing => self.stats.duplicates += 1,
+        }
+        let finished = self.receive.pass_fin();
+        if self.receive.owed() == Owed::Later && !self.timers.is_set(Timer::DelayedAck) {
+            self.timers
+                .set(Timer::DelayedAck, now + self.config.ack_delay());
+        }
+        self.touch_buffers(now);
+        finished
+    }
+
+    /// Answers a segment outside the window, or too old.
+    fn answer_unacceptable(&mut self, now: Instant, segment: &TcpSegment<'_>) {
+        if segment.payload.is_empty() && !segment.flags.fin() {
+            // Two ends that disagree would otherwise acknowledge each other for ever.
+            self.challenge(now);
+            return;
+        }
+        let end = segment.seq + u32::try_from(segment.payload.len()).unwrap_or(u32::MAX);
+        if end.le(self.receive.next()) && !segment.payload.is_empty() {
+            self.stats.duplicates += 1;
+            self.receive.note_duplicate(segment.seq, end);
+        }
+        self.receive.owe(Owed::Now);
+    }
+
+    fn take_sack(&mut self, now: Instant, segment: &TcpSegment<'_>, delivered: &mut Delivered) {
+        let una = self.send.una().max(segment.ack);
+        for block in segment.options.sack.iter() {
+            if block.left.ge(block.right) || block.right.gt(self.send.max()) {
+                continue;
+            }
+            if block.left.lt(una) {
+                //= https://www.rfc-editor.org/rfc/rfc2883#section-4.1
+                //# the first SACK block is reporting a duplicate: it lies below the cumulative acknowledgement
+                self.stats.duplicate_sacks += 1;
+                self.recovery.patience =
+                    (self.recovery.patience + 1).min(limits::REORDERING_PATIENCE_MAX);
+                if self
+                    .recovery
+                    .tail_probe
+                    .is_some_and(|probe| probe.repeated && block.right == probe.end)
+                {
+                    // The probe was not needed: the original had arrived.
+                    self.recovery.tail_probe = None;
+                }
+                continue;
+            }
+            self.flight.sack(block.left, block.right, now, delivered);
+        }
+    }
+
+    /// Karn's algorithm: what was sent twice is timed only by the timestamp it echoes.
+    fn sample_round_trip(&mut self, now: Instant, segment: &TcpSegment<'_>, delivered: &Delivered) {
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+        //# RTT samples MUST NOT be made using segments that were retransmitted (and thus for which it is ambiguous whether
+        //# the reply was for the first instance of the packet or a later instance).
+        let rtt = match delivered.resent_since {
+            None => delivered.rtt,
+            Some(within) => self
+                .timestamps
+                .as_ref()
+                .zip(segment.options.timestamps)
+                .and_then(|(clock, timestamps)| clock.elapsed_since(timestamps.echo, now, within)),
+        };
+        if let Some(rtt) = rtt {
+            self.rto.sample(rtt);
+            self.stats.srtt_us = micros(self.rto.smoothed());
+            self.stats.rtt_min_us = micros(self.rto.smallest());
+        }
+        if delivered.resent_since.is_none() || rtt.is_some() {
+            self.rto.progress();
+        }
+    }
+
+    /// Leaves, enters or continues loss recovery.
+    fn judge_losses(
+        &mut self,
+        now: Instant,
+        delivered: &Delivered,
+        advanced: bool,
+        duplicate: bool,
+    ) {
+        self.judge_tail_probe(advanced);
+        if self
+            .recovery
+            .point()
+            .is_some_and(|point| self.send.una().ge(point))
+        {
+            self.recovery.phase = Phase::Open;
+            self.recovery.duplicates = 0;
+            self.recovery.forced = false;
+        }
+        if self.sack {
+            self.recovery.reordering |= delivered.reordered;
+            self.find_losses_by_time(now);
+        } else if duplicate {
+            self.recovery.duplicates += 1;
+            if self.recovery.duplicates == limits::DUPLICATE_ACKS_MAX
+                && self.recovery.phase == Phase::Open
+            {
+                self.flight.mark_first_lost();
+            }
+        } else if advanced {
+            let segments = delivered.acknowledged / self.send.mss().max(1);
+            self.recovery.duplicates = self.recovery.duplicates.saturating_sub(segments);
+            //= https://www.rfc-editor.org/rfc/rfc6582#section-3.2
+            //# If this ACK does *not* acknowledge all of the data up to and including recover, then this is a partial ACK. In
+            //# this case, retransmit the first unacknowledged segment.
+            if matches!(self.recovery.phase, Phase::Fast { .. })
+                && self.flight.front().is_some_and(|sent| !sent.resent)
+            {
+                self.flight.mark_first_lost();
+                self.recovery.forced = true;
+            }
+            if self.recovery.phase == Phase::Open {
+                self.recovery.duplicates = 0;
+            }
+        }
+        self.enter_recovery();
+    }
+
+    /// RACK: marks what a later segment has overtaken for too long, and watches over the rest.
+    pub(super) fn find_losses_by_time(&mut self, now: Instant) {
+        let window = self
+            .recovery
+            .reordering_window(self.flight.sacked_segments(), &self.rto);
+        let (_, until) = self.flight.mark_lost_by_time(now, window);
+        match until {
+            Some(until) => self.timers.set(Timer::Reorder, until),
+            None => self.timers.stop(Timer::Reorder),
+        }
+    }
+
+    pub(super) fn enter_recovery(&mut self) {
+        if self.recovery.phase == Phase::Open && self.flight.has_lost() {
+            self.recovery.phase = Phase::Fast {
+                point: self.send.next(),
+            };
+            self.recovery.forced = true;
+            self.congestion.on_loss(self.flight.outstanding());
+            self.stats.fast_recoveries += 1;
+            self.timers.stop(Timer::TailProbe);
+        }
+    }
+
+    fn judge_tail_probe(&mut self, advanced: bool) {
+        let Some(probe) = self.recovery.tail_probe else {
+            return;
+        };
+        if advanced && self.send.una().ge(probe.end) {
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
+            //# If the TLP sender retransmitted data and no duplicate of it was reported, the original was lost
+            if probe.repeated && self.recovery.phase == Phase::Open {
+                self.congestion
+                    .on_loss(self.flight.outstanding().max(self.congestion.window()));
+            }
+            self.recovery.tail_probe = None;
+        }
+    }
+
+    fn after_acknowledgement(
+        &mut self,
+        now: Instant,
+        advanced: bool,
+        window_changed: bool,
+        delivered: &Delivered,
+    ) {
+        if advanced && self.window_limited && !matches!(self.recovery.phase, Phase::Fast { .. }) {
+            let rtt = self.rto.smoothed().unwrap_or(Duration::ZERO);
+            self.congestion
+                .on_acknowledged(delivered.acknowledged, now, rtt);
+        }
+        if window_changed && self.send.window() > 0 {
+            self.probe_due = false;
+            self.timers.stop(Timer::Persist);
+            if self.flight.is_empty() {
+                self.rto.progress();
+            }
+        }
+        if self.flight.is_empty() {
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+            //# (5.2) When all outstanding data has been acknowledged, turn off the retransmission timer.
+            self.timers.stop(Timer::Retransmit);
+            self.timers.stop(Timer::TailProbe);
+            self.timers.stop(Timer::Reorder);
+        } else if advanced {
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+            //# (5.3) When an ACK is received that acknowledges new data, restart the retransmission timer so that it will
+            //# expire after RTO seconds
+            self.timers.set(Timer::Retransmit, now + self.rto.timeout());
+            self.arm_tail_probe(now);
+        }
+        self.touch_buffers(now);
+    }
+}
+
+fn micros(time: Option<Duration>) -> u64 {
+    time.map_or(0, |time| {
+        u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+    })
+}

@@ -1,0 +1,392 @@
+//! What was sent and not yet acknowledged: the retransmission queue and the SACK scoreboard in one.
+//!
+//! One record per segment sent. Its size in the network (`pipe`, RFC 6675 section 4) is kept up to date as records change,
+//! never recounted.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use sluice_packet::{Instant, SeqNum};
+
+use crate::limits;
+use crate::sequence::ahead;
+
+/// One segment in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) start: SeqNum,
+    /// Payload bytes.
+    pub(crate) len: u32,
+    pub(crate) syn: bool,
+    pub(crate) fin: bool,
+    /// The latest transmission.
+    pub(crate) sent_at: Instant,
+    pub(crate) first_sent_at: Instant,
+    /// Sent more than once.
+    pub(crate) resent: bool,
+    /// The peer holds it, ahead of a gap.
+    pub(crate) sacked: bool,
+    /// Considered lost and not sent again since.
+    pub(crate) lost: bool,
+}
+
+impl Sent {
+    pub(crate) fn sequence_len(&self) -> u32 {
+        self.len + u32::from(self.syn) + u32::from(self.fin)
+    }
+
+    pub(crate) fn end(&self) -> SeqNum {
+        self.start + self.sequence_len()
+    }
+
+    fn in_network(&self) -> u32 {
+        if self.sacked || self.lost {
+            0
+        } else {
+            self.sequence_len()
+        }
+    }
+
+    /// Sent later than `other`, by the order that RFC 8985 section 6.2 compares with.
+    fn sent_after(&self, sent_at: Instant, end: SeqNum) -> bool {
+        self.sent_at > sent_at || (self.sent_at == sent_at && self.end().gt(end))
+    }
+}
+
+/// What an acknowledgement delivered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    /// Sequence numbers acknowledged in order for the first time.
+    pub(crate) acknowledged: u32,
+    /// Sequence numbers selectively acknowledged for the first time.
+    pub(crate) sacked: u32,
+    /// Round trip of a segment sent once.
+    pub(crate) rtt: Option<Duration>,
+    /// A segment sent more than once was acknowledged; how long ago the first copy was sent.
+    pub(crate) resent_since: Option<Duration>,
+    /// An original arrived after one sent later: the path reorders.
+    pub(crate) reordered: bool,
+}
+
+/// The most recently sent segment that was delivered (RFC 8985 section 5.2).
+#[derive(Clone, Copy, Debug, Default)]
+struct Newest {
+    sent_at: Instant,
+    end: SeqNum,
+    rtt: Duration,
+    known: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    segments: VecDeque<Sent>,
+    pipe: u32,
+    sacked: u32,
+    sacked_segments: u32,
+    lost_segments: u32,
+    /// No lost segment stands before this index.
+    resend_from: usize,
+    newest: Newest,
+    /// Highest sequence number delivered, RACK.fack.
+    forward: Option<SeqNum>,
+}
+
+impl Flight {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Sequence numbers considered to be in the network.
+    pub(crate) fn pipe(&self) -> u32 {
+        self.pipe
+    }
+
+    /// Sequence numbers sent and not acknowledged in order.
+    pub(crate) fn outstanding(&self) -> u32 {
+        match (self.segments.front(), self.segments.back()) {
+            (Some(first), Some(last)) => ahead(first.start, last.end()),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn sacked_segments(&self) -> u32 {
+        self.sacked_segments
+    }
+
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost_segments > 0
+    }
+
+    pub(crate) fn front(&self) -> Option<&Sent> {
+        self.segments.front()
+    }
+
+    pub(crate) fn back(&self) -> Option<&Sent> {
+        self.segments.back()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Sent> {
+        self.segments.iter()
+    }
+
+    pub(crate) fn allocated(&self) -> usize {
+        self.segments.capacity() * size_of::<Sent>()
+    }
+
+    /// Gives the memory back if nothing is in flight.
+    pub(crate) fn release(&mut self) {
+        if self.segments.is_empty() {
+            self.segments = VecDeque::new();
+        }
+    }
+
+    /// Records a segment sent for the first time.
+    pub(crate) fn push(&mut self, sent: Sent) {
+        if self.segments.capacity() == 0 {
+            self.segments.reserve(limits::FLIGHT_SEGMENTS_START);
+        }
+        self.pipe += sent.in_network();
+        self.segments.push_back(sent);
+    }
+
+    /// Removes everything before `ack`.
+    pub(crate) fn acknowledge(&mut self, ack: SeqNum, now: Instant, delivered: &mut Delivered) {
+        while let Some(sent) = self.segments.front().copied() {
+            if sent.start.ge(ack) {
+                break;
+            }
+            if sent.end().gt(ack) {
+                // Part of a segment: only its head is done.
+                let count = ahead(sent.start, ack);
+                delivered.acknowledged += count;
+                self.change(0, |sent| {
+                    let payload = count - u32::from(sent.syn);
+                    sent.syn = false;
+                    sent.start = ack;
+                    sent.len = sent.len.saturating_sub(payload);
+                });
+                break;
+            }
+            delivered.acknowledged += sent.sequence_len();
+            if sent.resent {
+                let since = now.saturating_since(sent.first_sent_at);
+                delivered.resent_since = Some(
+                    delivered
+                        .resent_since
+                        .map_or(since, |before| before.max(since)),
+                );
+            } else if !sent.sacked {
+                delivered.rtt = Some(now.saturating_since(sent.sent_at));
+            }
+            if !sent.sacked {
+                self.note_delivered(&sent, now, delivered);
+            }
+            self.change(0, |sent| {
+                sent.sacked = false;
+                sent.lost = false;
+            });
+            self.pipe = self.pipe.saturating_sub(sent.sequence_len());
+            self.segments.pop_front();
+            self.resend_from = self.resend_from.saturating_sub(1);
+        }
+    }
+
+    /// Marks the segments that lie whole inside `start..end` as held by the peer.
+    pub(crate) fn sack(
+        &mut self,
+        start: SeqNum,
+        end: SeqNum,
+        now: Instant,
+        delivered: &mut Delivered,
+    ) {
+        let first = self.segments.partition_point(|sent| sent.start.lt(start));
+        for index in first..self.segments.len() {
+            let Some(sent) = self.segments.get(index).copied() else {
+                break;
+            };
+            if sent.end().gt(end) {
+                break;
+            }
+            if sent.sacked {
+                continue;
+            }
+            delivered.sacked += sent.sequence_len();
+            self.note_delivered(&sent, now, delivered);
+            self.change(index, |sent| {
+                sent.sacked = true;
+                sent.lost = false;
+            });
+        }
+    }
+
+    /// Marks what RFC 8985 considers lost: sent before a segment that was delivered, and not heard of for a round trip and
+    /// `window`. Returns how many, and after what time a segment that is still given a chance counts as lost.
+    pub(crate) fn mark_lost_by_time(
+        &mut self,
+        now: Instant,
+        window: Duration,
+    ) -> (u32, Option<Instant>) {
+        let newest = self.newest;
+        let mut marked = 0;
+        let mut until: Option<Instant> = None;
+        if !newest.known {
+            return (0, None);
+        }
+        for index in 0..self.segments.len() {
+            let Some(sent) = self.segments.get(index).copied() else {
+                break;
+            };
+            if sent.sent_after(newest.sent_at, newest.end)
+                || (sent.sent_at == newest.sent_at && sent.end() == newest.end)
+            {
+                // Later originals were sent later still.
+                if sent.resent {
+                    continue;
+                }
+                break;
+            }
+            if sent.sacked || sent.lost {
+                continue;
+            }
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+            //# remaining = Segment.xmit_ts + RACK.rtt + RACK.reo_wnd - Now()
+            let deadline = sent.sent_at + newest.rtt + window;
+            if deadline <= now {
+                self.mark_lost(index);
+                marked += 1;
+            } else {
+                until = Some(until.map_or(deadline, |before| before.max(deadline)));
+            }
+        }
+        (marked, until)
+    }
+
+    /// Marks the first segment lost, for peers without selective acknowledgements.
+    pub(crate) fn mark_first_lost(&mut self) {
+        if self
+            .segments
+            .front()
+            .is_some_and(|sent| !sent.lost && !sent.sacked)
+        {
+            self.mark_lost(0);
+        }
+    }
+
+    /// Marks everything the peer does not hold as lost: the retransmission timer ran out.
+    pub(crate) fn mark_all_lost(&mut self) {
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-8
+        //# the data receiver is permitted to discard data in its queue that has not been acknowledged to the data sender
+        // A first segment that is "held" but was never acknowledged in order means the peer dropped what it held.
+        let reneged = self.segments.front().is_some_and(|sent| sent.sacked);
+        for index in 0..self.segments.len() {
+            self.change(index, |sent| {
+                sent.sacked = sent.sacked && !reneged;
+                sent.lost = !sent.sacked;
+            });
+        }
+        self.resend_from = 0;
+    }
+
+    /// The first lost segment, with its index.
+    pub(crate) fn next_lost(&mut self) -> Option<(usize, Sent)> {
+        if self.lost_segments == 0 {
+            return None;
+        }
+        let (offset, sent) = self
+            .segments
+            .range(self.resend_from.min(self.segments.len())..)
+            .enumerate()
+            .find(|(_, sent)| sent.lost)?;
+        let index = self.resend_from + offset;
+        self.resend_from = index;
+        Some((index, *sent))
+    }
+
+    /// Records that the segment at `index` is sent again, cut to `mss` bytes of payload. Returns the part that is sent.
+    pub(crate) fn resend(&mut self, index: usize, mss: u32, now: Instant) -> Option<Sent> {
+        self.split(index, mss);
+        self.change(index, |sent| {
+            sent.lost = false;
+            sent.resent = true;
+            sent.sent_at = now;
+        });
+        self.resend_from = if self.resend_from == index {
+            index + 1
+        } else {
+            self.resend_from
+        };
+        self.segments.get(index).copied()
+    }
+
+    pub(crate) fn last_index(&self) -> Option<usize> {
+        self.segments.len().checked_sub(1)
+    }
+
+    /// Cuts the segment at `index` so that its first part carries at most `mss` bytes.
+    fn split(&mut self, index: usize, mss: u32) {
+        let Some(sent) = self.segments.get(index).copied() else {
+            return;
+        };
+        if sent.len <= mss {
+            return;
+        }
+        let tail = Sent {
+            start: sent.start + u32::from(sent.syn) + mss,
+            len: sent.len - mss,
+            syn: false,
+            ..sent
+        };
+        self.change(index, |sent| {
+            sent.len = mss;
+            sent.fin = false;
+        });
+        self.pipe += tail.in_network();
+        self.sacked += if tail.sacked { tail.sequence_len() } else { 0 };
+        self.sacked_segments += u32::from(tail.sacked);
+        self.lost_segments += u32::from(tail.lost);
+        self.segments.insert(index + 1, tail);
+    }
+
+    fn mark_lost(&mut self, index: usize) {
+        self.change(index, |sent| sent.lost = true);
+        self.resend_from = self.resend_from.min(index);
+    }
+
+    fn note_delivered(&mut self, sent: &Sent, now: Instant, delivered: &mut Delivered) {
+        let rtt = now.saturating_since(sent.sent_at);
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+        //# if the segment has been retransmitted and the RTT is less than the minimum, the acknowledgment is likely for the
+        //# original
+        let plausible = !sent.resent || !self.newest.known || rtt >= self.newest.rtt / 2;
+        let later = !self.newest.known || sent.sent_after(self.newest.sent_at, self.newest.end);
+        if plausible && later {
+            self.newest = Newest {
+                sent_at: sent.sent_at,
+                end: sent.end(),
+                rtt,
+                known: true,
+            };
+        }
+        match self.forward {
+            Some(forward) if sent.end().lt(forward) => delivered.reordered |= !sent.resent,
+            _ => self.forward = Some(sent.end()),
+        }
+    }
+
+    /// Changes one record and what is counted over all of them.
+    fn change(&mut self, index: usize, edit: impl FnOnce(&mut Sent)) {
+        let Some(sent) = self.segments.get_mut(index) else {
+            return;
+        };
+        let before = *sent;
+        edit(sent);
+        let after = *sent;
+        let held = |sent: &Sent| if sent.sacked { sent.sequence_len() } else { 0 };
+        self.pipe = self.pipe + after.in_network() - before.in_network();
+        self.sacked = self.sacked + held(&after) - held(&before);
+        self.sacked_segments =
+            self.sacked_segments + u32::from(after.sacked) - u32::from(before.sacked);
+        self.lost_segments = self.lost_segments + u32::from(after.lost) - u32::from(before.lost);
+    }
+}

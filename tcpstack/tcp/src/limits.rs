@@ -1,0 +1,63 @@
+//! Every bound of the engine, with its unit in the name.
+
+/// Largest window shift a peer may ask for (RFC 7323 section 2.3).
+pub const WINDOW_SHIFT_MAX: u8 = 14;
+/// Largest window that can be advertised: 65 535 shifted by the largest shift.
+pub const WINDOW_BYTES_MAX: u32 = 65_535 << WINDOW_SHIFT_MAX;
+/// Send MSS assumed when the peer announced none over IPv4 (RFC 9293 section 3.7.1).
+pub const MSS_DEFAULT_BYTES: u16 = 536;
+/// Smallest send MSS honoured: a peer announcing less would make every byte cost a packet.
+pub const MSS_BYTES_MIN: u16 = 64;
+/// Bytes of options that the timestamps take in every segment, padding included (RFC 7323 appendix A).
+pub const TIMESTAMPS_OPTION_BYTES: u16 = 12;
+/// Bytes of a SACK option before its blocks, padding included (RFC 2018 section 3).
+pub const SACK_OPTION_BYTES: u16 = 4;
+/// Bytes of one SACK block.
+pub const SACK_BLOCK_BYTES: u16 = 8;
+/// Blocks sent in one SACK option, chosen so that it fits beside the timestamps.
+pub const SACK_BLOCKS_MAX: usize = 3;
+/// Smallest allocation of a stream buffer.
+pub const BUFFER_BYTES_MIN: usize = 4 * 1024;
+/// Receive window a connection starts with; it doubles while the application keeps up, to the configured maximum.
+pub const RECEIVE_WINDOW_START_BYTES: u32 = 64 * 1024;
+/// Separate runs of out-of-order bytes held per connection; a segment that would add one more is not kept.
+pub const OUT_OF_ORDER_RUNS_MAX: usize = 128;
+/// Segments of initial window (RFC 6928).
+pub const INITIAL_WINDOW_SEGMENTS: u32 = 10;
+/// Duplicate acknowledgements that signal a loss (RFC 5681 section 3.2).
+pub const DUPLICATE_ACKS_MAX: u32 = 3;
+/// First retransmission timeout (RFC 6298 section 2.1).
+pub const RTO_INITIAL_MS: u64 = 1_000;
+/// Granularity of the estimator (RFC 6298: G).
+pub const RTO_GRANULARITY_MS: u64 = 1;
+/// Doublings of the retransmission timeout kept track of.
+pub const BACKOFF_SHIFT_MAX: u32 = 16;
+/// Challenge acknowledgements per connection and second (RFC 5961 section 10).
+pub const CHALLENGE_ACKS_PER_SECOND_MAX: u32 = 10;
+/// Age at which the peer's last timestamp no longer proves anything (RFC 7323 section 5.5: 24 days).
+pub const TIMESTAMP_RECENT_MS_MAX: u64 = 24 * 24 * 3_600 * 1_000;
+/// Steps by which duplicates reported by the peer widen the reordering window (RFC 8985: RACK.reo_wnd_mult).
+pub const REORDERING_PATIENCE_MAX: u32 = 15;
+/// Delay of the peer's acknowledgements that a tail-loss probe allows for (RFC 8985 section 7.2: TLP.max_ack_delay).
+pub const PEER_ACK_DELAY_MS: u64 = 40;
+/// How long an empty buffer keeps its memory for the next burst before giving it back.
+pub const BUFFER_IDLE_MS: u64 = 250;
+/// Longest delay of an acknowledgement (RFC 9293 section 3.8.6.3: below 500 ms).
+pub const DELAYED_ACK_MS_MAX: u64 = 40;
+/// Segments of flight records reserved at the first transmission.
+pub const FLIGHT_SEGMENTS_START: usize = 16;
+
+const _: () = assert!(DELAYED_ACK_MS_MAX < 500, "RFC 9293 bounds the delay");
+const _: () = assert!(
+    TIMESTAMPS_OPTION_BYTES + SACK_OPTION_BYTES + SACK_BLOCK_BYTES * 3 <= 40
+        && SACK_BLOCKS_MAX == 3,
+    "a header has room for 40 bytes of options",
+);
+const _: () = assert!(
+    MSS_BYTES_MIN > TIMESTAMPS_OPTION_BYTES + SACK_OPTION_BYTES + SACK_BLOCK_BYTES * 3,
+    "the smallest segment still carries payload",
+);
+const _: () = assert!(
+    RECEIVE_WINDOW_START_BYTES <= WINDOW_BYTES_MAX,
+    "a window fits the field"
+);

@@ -1,0 +1,64 @@
+//! Where the sender stands with losses.
+
+use core::time::Duration;
+
+use sluice_packet::SeqNum;
+
+use crate::limits;
+use crate::rto::RtoEstimator;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing is known to be lost.
+    #[default]
+    Open,
+    /// Acknowledgements told of a loss; over when everything before `point` is acknowledged.
+    Fast { point: SeqNum },
+    /// The retransmission timer ran out; over when everything before `point` is acknowledged.
+    Loss { point: SeqNum },
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recovery {
+    pub(crate) phase: Phase,
+    /// Duplicate acknowledgements, counted only for peers without selective ones.
+    pub(crate) duplicates: u32,
+    /// The next retransmission goes out whatever the window says.
+    pub(crate) forced: bool,
+    /// The path was seen to reorder.
+    pub(crate) reordering: bool,
+    /// Grows with spurious retransmissions, RACK.reo_wnd_mult less one.
+    pub(crate) patience: u32,
+    /// End of the tail-loss probe in flight, and whether it repeated data.
+    pub(crate) tail_probe: Option<TailProbe>,
+}
+
+/// A tail-loss probe in flight (RFC 8985 section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TailProbe {
+    pub(crate) end: SeqNum,
+    pub(crate) repeated: bool,
+}
+
+impl Recovery {
+    pub(crate) fn point(&self) -> Option<SeqNum> {
+        match self.phase {
+            Phase::Open => None,
+            Phase::Fast { point } | Phase::Loss { point } => Some(point),
+        }
+    }
+
+    /// How long a segment overtaken by a later one is given to arrive.
+    pub(crate) fn reordering_window(&self, sacked_segments: u32, rto: &RtoEstimator) -> Duration {
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+        //# If no reordering has been observed, then RACK_update_reo_wnd() sets the reordering window to 0 during loss
+        //# recovery or when DupThresh segments have been SACKed
+        if !self.reordering
+            && (self.phase != Phase::Open || sacked_segments >= limits::DUPLICATE_ACKS_MAX)
+        {
+            return Duration::ZERO;
+        }
+        let quarter = rto.smallest().unwrap_or_default() / 4;
+        (quarter * (1 + self.patience)).min(rto.smoothed().unwrap_or_default())
+    }
+}

@@ -1,0 +1,124 @@
+//! The retransmission timeout (RFC 6298).
+
+use core::time::Duration;
+
+use crate::config::Config;
+use crate::limits;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RtoEstimator {
+    smoothed: Option<Duration>,
+    variation: Duration,
+    min: Duration,
+    max: Duration,
+    smallest: Option<Duration>,
+    backoff: u32,
+}
+
+impl RtoEstimator {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            smoothed: None,
+            variation: Duration::ZERO,
+            min: config.rto_min,
+            max: config.rto_max.max(config.rto_min),
+            smallest: None,
+            backoff: 0,
+        }
+    }
+
+    /// Takes a round-trip time. The caller never samples a segment that was sent twice, unless its timestamp says which
+    /// copy is acknowledged (Karn's algorithm).
+    pub(crate) fn sample(&mut self, rtt: Duration) {
+        self.smallest = Some(self.smallest.map_or(rtt, |smallest| smallest.min(rtt)));
+        if let Some(smoothed) = self.smoothed {
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+            //# RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|
+            //# SRTT <- (1 - alpha) * SRTT + alpha * R'
+            self.variation = (self.variation * 3 + smoothed.abs_diff(rtt)) / 4;
+            self.smoothed = Some((smoothed * 7 + rtt) / 8);
+        } else {
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+            //# SRTT <- R
+            //# RTTVAR <- R/2
+            self.smoothed = Some(rtt);
+            self.variation = rtt / 2;
+        }
+    }
+
+    /// The timeout, backed off.
+    pub(crate) fn timeout(&self) -> Duration {
+        let base =
+            self.smoothed
+                .map_or(Duration::from_millis(limits::RTO_INITIAL_MS), |smoothed| {
+                    smoothed
+                        + (self.variation * 4)
+                            .max(Duration::from_millis(limits::RTO_GRANULARITY_MS))
+                });
+        let base = base.clamp(self.min, self.max);
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+        //# (5.5) The host MUST set RTO <- RTO * 2 ("back off the timer").
+        base.saturating_mul(1 << self.backoff.min(limits::BACKOFF_SHIFT_MAX))
+            .min(self.max)
+    }
+
+    /// The timer ran out.
+    pub(crate) fn back_off(&mut self) {
+        self.backoff = (self.backoff + 1).min(limits::BACKOFF_SHIFT_MAX);
+    }
+
+    /// New data was acknowledged: the next timer starts without the doublings.
+    pub(crate) fn progress(&mut self) {
+        self.backoff = 0;
+    }
+
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        self.smoothed
+    }
+
+    pub(crate) fn smallest(&self) -> Option<Duration> {
+        self.smallest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn estimator() -> RtoEstimator {
+        RtoEstimator::new(&Config::default())
+    }
+
+    #[test]
+    fn p88_first_timeout_is_one_second() {
+        assert_eq!(estimator().timeout(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn p88_samples_smooth_as_rfc_6298_says() {
+        let mut estimator = estimator();
+        estimator.sample(Duration::from_millis(400));
+        assert_eq!(estimator.timeout(), Duration::from_millis(400 + 4 * 200));
+        estimator.sample(Duration::from_millis(800));
+        assert_eq!(estimator.smoothed(), Some(Duration::from_millis(450)));
+        assert_eq!(estimator.timeout(), Duration::from_millis(450 + 4 * 250));
+    }
+
+    #[test]
+    fn p88_backoff_doubles_to_the_maximum_and_ends_with_progress() {
+        let mut estimator = estimator();
+        estimator.sample(Duration::from_millis(10));
+        let first = estimator.timeout();
+        assert_eq!(first, Config::default().rto_min);
+        estimator.back_off();
+        assert_eq!(estimator.timeout(), first * 2);
+        estimator.back_off();
+        assert_eq!(estimator.timeout(), first * 4);
+        for _ in 0..100 {
+            estimator.back_off();
+        }
+        assert_eq!(estimator.timeout(), Config::default().rto_max);
+        estimator.progress();
+        assert_eq!(estimator.timeout(), first);
+    }
+}
