@@ -1,0 +1,70 @@
+//! Every bound of this crate.
+
+/// Bytes of a ClientHello on the wire, record headers included. What the appliance holds back of a client is bounded by this.
+pub const CLIENT_HELLO_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a record header: content type, version, length (RFC 8446 section 5.1).
+pub const RECORD_HEADER_BYTES: usize = 5;
+
+/// Bytes of a handshake message's header: type and length (RFC 8446 section 4).
+pub const HANDSHAKE_HEADER_BYTES: usize = 4;
+
+/// Plaintext bytes in one record (RFC 8446 section 5.1).
+pub const RECORD_PLAINTEXT_BYTES_MAX: usize = 1 << 14;
+
+/// Bytes after the header of a TLS 1.3 record (RFC 8446 section 5.2).
+pub const TLS13_CIPHERTEXT_BYTES_MAX: usize = RECORD_PLAINTEXT_BYTES_MAX + 256;
+
+/// Bytes after the header of a TLS 1.2 record (RFC 5246 section 6.2.3).
+pub const TLS12_CIPHERTEXT_BYTES_MAX: usize = RECORD_PLAINTEXT_BYTES_MAX + 2048;
+
+/// Bytes of the authentication tag of every suite spoken here.
+pub const TAG_BYTES: usize = 16;
+
+/// Bytes of the explicit nonce of AES-GCM in TLS 1.2 (RFC 5288 section 3).
+pub const GCM_EXPLICIT_NONCE_BYTES: usize = 8;
+
+/// Most bytes that sealing adds to one record, of any version and suite.
+pub const RECORD_OVERHEAD_BYTES_MAX: usize =
+    RECORD_HEADER_BYTES + GCM_EXPLICIT_NONCE_BYTES + TAG_BYTES;
+
+/// Bytes that a receive buffer must hold so that a handshake never stalls: the largest handshake message rustls takes,
+/// in records of any ordinary size.
+pub const HANDSHAKE_INPUT_BYTES_MAX: usize = 96 * 1024;
+
+/// Records without content in a row that are put up with.
+pub const EMPTY_RECORDS_IN_A_ROW_MAX: u32 = 32;
+
+/// Post-handshake messages (tickets, key updates) and TLS 1.2 warning alerts between two records of data that are put up
+/// with.
+pub const CONTROL_MESSAGES_IN_A_ROW_MAX: u32 = 32;
+
+/// Bytes of one post-handshake message: a NewSessionTicket with a full ticket and extensions (RFC 8446 section 4.6.1).
+pub const POST_HANDSHAKE_MESSAGE_BYTES_MAX: usize = 2 * (u16::MAX as usize) + 512;
+
+/// Records sealed under one TLS 1.3 AES-GCM key before a key update: RFC 8446 section 5.5 allows 2^24.5.
+pub const TLS13_GCM_RECORDS_MAX: u64 = 1 << 24;
+
+/// Records sealed under one TLS 1.2 AES-GCM key before the connection ends. TLS 1.2 has no key update; at 2^32 full records
+/// an attacker's advantage is still below 2^-40.
+pub const TLS12_GCM_RECORDS_MAX: u64 = 1 << 32;
+
+/// Records sealed under one ChaCha20-Poly1305 key: bounded by the sequence number alone.
+pub const CHACHA_RECORDS_MAX: u64 = u64::MAX - 1;
+
+/// Certificates of an origin's chain that are looked at.
+pub const CHAIN_CERTIFICATES_MAX: usize = 16;
+
+/// Moments at which a chain outside its validity is verified again to tell what else is wrong with it.
+pub const VALIDITY_RETRIES_MAX: usize = 2 * CHAIN_CERTIFICATES_MAX;
+
+/// Authorities of an operator's own in one trust store.
+pub const TRUST_STORE_AUTHORITIES_MAX: usize = 4096;
+
+/// Bytes of one record that answers the peer: a KeyUpdate or an alert.
+pub const REPLY_BYTES_MAX: usize = 64;
+
+const _: () = assert!(RECORD_PLAINTEXT_BYTES_MAX + RECORD_HEADER_BYTES < CLIENT_HELLO_BYTES_MAX);
+const _: () = assert!(HANDSHAKE_INPUT_BYTES_MAX > u16::MAX as usize + TLS12_CIPHERTEXT_BYTES_MAX);
+const _: () = assert!(REPLY_BYTES_MAX >= HANDSHAKE_HEADER_BYTES + 2 + RECORD_OVERHEAD_BYTES_MAX);
+const _: () = assert!(RECORD_PLAINTEXT_BYTES_MAX + 1 + TAG_BYTES <= TLS13_CIPHERTEXT_BYTES_MAX);
