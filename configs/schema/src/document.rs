@@ -135,8 +135,8 @@ fn read<'a, R: serde::de::DeserializeOwned>(
 ) -> Option<Read<'a, R>> {
     let source = match Source::parse(document) {
         Ok(source) => source,
-        Err(errors) => {
-            problems.extend(errors);
+        Err(error) => {
+            problems.push(error);
             return None;
         }
     };

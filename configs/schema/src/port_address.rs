@@ -92,9 +92,9 @@ fn pci(address: &str) -> Result<String, PortAddressError> {
     };
     let mut parts = address.split([':', '.']);
     let whole = address.len() == "0000:03:00.0".len()
-        && address.bytes().nth(4) == Some(b':')
-        && address.bytes().nth(7) == Some(b':')
-        && address.bytes().nth(10) == Some(b'.')
+        && address.as_bytes().get(4) == Some(&b':')
+        && address.as_bytes().get(7) == Some(&b':')
+        && address.as_bytes().get(10) == Some(&b'.')
         && [4, 2, 2, 1]
             .iter()
             .all(|digits| parts.next().is_some_and(|part| hex(part, *digits)))

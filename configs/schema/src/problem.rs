@@ -13,7 +13,7 @@ pub struct Problem {
     pub line: Option<usize>,
     /// The key, from the document's root: `client_proxy[0].detection_ports[1]`. Empty for the document as a whole.
     pub key: String,
-    /// What is wrong and what to do.
+    /// What is wrong and what to do. It names the key itself.
     pub message: String,
 }
 
@@ -23,10 +23,7 @@ impl fmt::Display for Problem {
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        write!(f, ": ")?;
-        if !self.key.is_empty() && !self.message.contains(&format!("`{}`", self.key)) {
-            write!(f, "{}: ", self.key)?;
-        }
+        f.write_str(": ")?;
         f.write_str(&self.message)
     }
 }

@@ -86,25 +86,25 @@ pub(crate) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Parses the text, or tells every syntax error.
-    pub(crate) fn parse(document: &'a Document) -> Result<Self, Vec<Problem>> {
+    /// Parses the text, or tells the first syntax error: those after it are mostly its consequences.
+    pub(crate) fn parse(document: &'a Document) -> Result<Self, Problem> {
         let (root, errors) = DeTable::parse_recoverable(&document.text);
-        if errors.is_empty() {
-            return Ok(Self {
+        match errors
+            .iter()
+            .min_by_key(|error| error.span().map(|span| span.start))
+        {
+            None => Ok(Self {
                 path: &document.path,
                 text: &document.text,
                 root,
-            });
-        }
-        Err(errors
-            .iter()
-            .map(|error| Problem {
+            }),
+            Some(error) => Err(Problem {
                 path: document.path.clone(),
                 line: error.span().map(|span| line_of(&document.text, span.start)),
                 key: String::new(),
                 message: format!("not valid TOML: {}", error.message().replace('\n', "; ")),
-            })
-            .collect())
+            }),
+        }
     }
 
     pub(crate) fn root(&self) -> &DeTable<'a> {

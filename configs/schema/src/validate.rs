@@ -103,15 +103,15 @@ impl Scope<'_, '_> {
     }
 
     /// Parses every entry, in order, duplicates discarded. Absent when one does not parse; all that do not are told.
-    fn parse_list<T: FromStr + PartialEq, D: Display>(
+    fn parse_list<T, D: Display>(
         &mut self,
         at: &KeyPath,
         entries: &[D],
         most: usize,
     ) -> Option<Vec<T>>
     where
+        T: FromStr + Ord + Clone,
         T::Err: Display,
-        T: Ord + Clone,
     {
         if entries.len() > most {
             self.problem(
