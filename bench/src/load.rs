@@ -60,7 +60,7 @@ pub(crate) struct Options {
     /// Offer TLS 1.3 only.
     #[arg(long)]
     tls13: bool,
-    /// Offer this key exchange group only.
+    /// Offer a key share of this group.
     #[arg(long, value_enum)]
     group: Option<Group>,
     /// Resume sessions where the server lets us; each thread keeps its own.

@@ -32,14 +32,14 @@ impl Versions {
     }
 }
 
-/// The one key exchange group that a client offers.
+/// The key exchange group that a client offers a share of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Group {
-    /// RFC 7748.
+    /// RFC 7748, alone.
     X25519,
-    /// NIST P-256.
+    /// NIST P-256, alone.
     Secp256r1,
-    /// The post-quantum hybrid: a key share of 1,216 bytes.
+    /// The post-quantum hybrid, a key share of 1,216 bytes, with X25519 beside it as browsers do.
     X25519mlkem768,
 }
 
@@ -150,11 +150,14 @@ pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, SetupEr
 fn provider(group: Option<Group>) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     if let Some(group) = group {
-        provider.kx_groups = vec![match group {
-            Group::X25519 => aws_lc_rs::kx_group::X25519,
-            Group::Secp256r1 => aws_lc_rs::kx_group::SECP256R1,
-            Group::X25519mlkem768 => aws_lc_rs::kx_group::X25519MLKEM768,
-        }];
+        provider.kx_groups = match group {
+            Group::X25519 => vec![aws_lc_rs::kx_group::X25519],
+            Group::Secp256r1 => vec![aws_lc_rs::kx_group::SECP256R1],
+            Group::X25519mlkem768 => vec![
+                aws_lc_rs::kx_group::X25519MLKEM768,
+                aws_lc_rs::kx_group::X25519,
+            ],
+        };
     }
     Arc::new(provider)
 }
