@@ -1,0 +1,18 @@
+//! The per-core flow table, the handshake observer and the timer wheel.
+//!
+//! All three belong to one core, are given the time, and cost the same however many flows there are.
+
+#![forbid(unsafe_code)]
+
+pub mod limits;
+mod observation;
+mod observer;
+mod recorded;
+mod table;
+mod wheel;
+
+pub use observation::{Disregard, Irregularity, Observation, Role};
+pub use observer::Observer;
+pub use recorded::{Half, Recorded, TimestampClock};
+pub use table::{Evicted, FlowHash, FlowId, FlowTable, Inserted, Refusal, Refused, Retention};
+pub use wheel::{TimerId, TimerWheel};

@@ -1,0 +1,31 @@
+//! Every bound of this crate, with its unit in the name.
+
+/// The most flows one table may be made for. Twice this many buckets are indexed by 32 bits of hash.
+pub const FLOWS_MAX: usize = 1 << 28;
+
+/// How fine the timer wheel is: a timer fires up to this much late, never early.
+pub const TIMER_TICK_MICROS: u64 = 256;
+
+/// Bits of a tick number that one level of the wheel tells apart.
+pub const TIMER_LEVEL_BITS: u32 = 6;
+
+/// Slots in one level of the wheel.
+pub const TIMER_SLOTS_PER_LEVEL: usize = 1 << TIMER_LEVEL_BITS;
+
+/// Levels of the wheel: enough for every moment there is.
+pub const TIMER_LEVELS: usize = 10;
+
+/// The smallest MSS that is believed: what Linux takes a smaller one for (`TCP_MIN_MSS`).
+pub const PEER_MSS_BYTES_MIN: u16 = 88;
+
+/// What one observed flow costs besides its key: with the key it fills three cache lines.
+pub const OBSERVER_BYTES_MAX: usize = 128;
+
+const _: () = assert!(
+    TIMER_SLOTS_PER_LEVEL == u64::BITS as usize,
+    "one word says which slots of a level are in use"
+);
+const _: () = assert!(
+    TIMER_LEVELS * TIMER_LEVEL_BITS as usize >= (u64::BITS - TIMER_TICK_MICROS.ilog2()) as usize
+);
+const _: () = assert!(FLOWS_MAX * 2 <= 1 << 32);

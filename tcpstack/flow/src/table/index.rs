@@ -1,0 +1,107 @@
+//! From hashes to slots.
+
+use super::NONE;
+
+/// Open addressing with linear probing at a load of one half at most. Removal shifts the followers back: there are no
+/// tombstones that slow lookups.
+pub(super) struct Index {
+    buckets: Box<[Bucket]>,
+}
+
+#[derive(Copy, Clone)]
+struct Bucket {
+    hash: u32,
+    /// `NONE` when the bucket is empty.
+    slot: u32,
+}
+
+impl Index {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            buckets: vec![
+                Bucket {
+                    hash: 0,
+                    slot: NONE
+                };
+                (capacity * 2).next_power_of_two()
+            ]
+            .into(),
+        }
+    }
+
+    /// The first slot that a search for `hash` looks at.
+    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+        self.buckets.get(self.home(hash)).map(|bucket| bucket.slot)
+    }
+
+    /// The slot with this hash that is the right one.
+    pub(super) fn slot(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        self.buckets
+            .get(self.find(hash, is_it)?)
+            .map(|bucket| bucket.slot)
+    }
+
+    fn home(&self, hash: u32) -> usize {
+        hash as usize & (self.buckets.len() - 1)
+    }
+
+    fn after(&self, bucket: usize) -> usize {
+        (bucket + 1) & (self.buckets.len() - 1)
+    }
+
+    /// The bucket with this hash whose slot is the right one. Half of the buckets are empty, so the search ends.
+    fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
+        let mut at = self.home(hash);
+        loop {
+            let bucket = self.buckets.get(at)?;
+            if bucket.slot == NONE {
+                return None;
+            }
+            if bucket.hash == hash && is_it(bucket.slot) {
+                return Some(at);
+            }
+            at = self.after(at);
+        }
+    }
+
+    pub(super) fn occupy(&mut self, hash: u32, slot: u32) {
+        let bucket = Bucket { hash, slot };
+        let mut at = self.home(bucket.hash);
+        while let Some(place) = self.buckets.get_mut(at) {
+            if place.slot == NONE {
+                *place = bucket;
+                return;
+            }
+            at = self.after(at);
+        }
+    }
+
+    pub(super) fn vacate(&mut self, hash: u32, slot: u32) {
+        let Some(mut hole) = self.find(hash, |candidate| candidate == slot) else {
+            return;
+        };
+        let mut at = hole;
+        loop {
+            at = self.after(at);
+            let Some(&bucket) = self.buckets.get(at) else {
+                return;
+            };
+            if bucket.slot == NONE {
+                break;
+            }
+            // A follower may move into the hole when the hole is not before its home: it would not be found there.
+            let mask = self.buckets.len() - 1;
+            let from_home = at.wrapping_sub(self.home(bucket.hash)) & mask;
+            let from_hole = at.wrapping_sub(hole) & mask;
+            if from_home >= from_hole {
+                if let Some(place) = self.buckets.get_mut(hole) {
+                    *place = bucket;
+                }
+                hole = at;
+            }
+        }
+        if let Some(place) = self.buckets.get_mut(hole) {
+            place.slot = NONE;
+        }
+    }
+}

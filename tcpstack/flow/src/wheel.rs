@@ -1,0 +1,336 @@
+//! Timers.
+
+use sluice_packet::Instant;
+
+use crate::limits::{TIMER_LEVEL_BITS, TIMER_LEVELS, TIMER_SLOTS_PER_LEVEL, TIMER_TICK_MICROS};
+
+const NONE: u32 = u32::MAX;
+
+/// Names one timer until it fires or is cancelled. Like a [`FlowId`](crate::FlowId), it never names another one later.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TimerId {
+    index: u32,
+    generation: u32,
+}
+
+/// Timers of one core: a hierarchical wheel (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels").
+///
+/// A timer's level is that of the highest digit, in base 64, in which its tick differs from the present one; its slot is
+/// that digit. So all of a level's slots are in the future, an earlier level fires before a later one, and the next slot is
+/// the lowest bit of a word. To schedule, move or cancel a timer costs the same however many there are; each is handed down
+/// from a level to a lower one a few times at most before it fires. A timer never fires early, and up to
+/// [`TIMER_TICK_MICROS`] late.
+pub struct TimerWheel<K> {
+    entries: Vec<Entry<K>>,
+    free: u32,
+    /// The tick up to which everything has been handed out.
+    elapsed: u64,
+    levels: [Level; TIMER_LEVELS],
+    /// Timers whose tick has come.
+    due: List,
+    len: usize,
+}
+
+struct Entry<K> {
+    key: Option<K>,
+    tick: u64,
+    generation: u32,
+    previous: u32,
+    next: u32,
+    place: Place,
+}
+
+#[derive(Copy, Clone)]
+enum Place {
+    Free,
+    Due,
+    Slot { level: u8, slot: u8 },
+}
+
+#[derive(Copy, Clone)]
+struct Level {
+    occupied: u64,
+    slots: [List; TIMER_SLOTS_PER_LEVEL],
+}
+
+#[derive(Copy, Clone)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+const EMPTY: List = List {
+    first: NONE,
+    last: NONE,
+};
+
+impl<K> TimerWheel<K> {
+    /// A wheel that starts at `now`, with memory for `capacity` timers. More than that are scheduled too, but take memory
+    /// when they come.
+    #[must_use]
+    pub fn new(now: Instant, capacity: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(capacity),
+            free: NONE,
+            elapsed: now.micros() / TIMER_TICK_MICROS,
+            levels: [Level {
+                occupied: 0,
+                slots: [EMPTY; TIMER_SLOTS_PER_LEVEL],
+            }; TIMER_LEVELS],
+            due: EMPTY,
+            len: 0,
+        }
+    }
+
+    /// Timers waiting.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// No timer is waiting.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Has `key` come back once `at` is there.
+    pub fn schedule(&mut self, key: K, at: Instant) -> TimerId {
+        let tick = at.micros().div_ceil(TIMER_TICK_MICROS);
+        let index = self.allocate(key, tick);
+        self.place(index);
+        self.len += 1;
+        TimerId {
+            index,
+            generation: self.entry(index).map_or(0, |entry| entry.generation),
+        }
+    }
+
+    /// Takes a timer back. None when it has fired or was cancelled.
+    pub fn cancel(&mut self, id: TimerId) -> Option<K> {
+        self.live(id)?;
+        self.unlink(id.index);
+        self.release(id.index)
+    }
+
+    /// Moves a timer. False when it has fired or was cancelled.
+    pub fn reschedule(&mut self, id: TimerId, at: Instant) -> bool {
+        let Some(entry) = self.live(id) else {
+            return false;
+        };
+        let tick = at.micros().div_ceil(TIMER_TICK_MICROS);
+        if entry.tick == tick {
+            return true;
+        }
+        self.unlink(id.index);
+        if let Some(entry) = self.entry_mut(id.index) {
+            entry.tick = tick;
+        }
+        self.place(id.index);
+        true
+    }
+
+    /// The next timer that is due at `now`, in the order of their ticks. Between two calls timers may be scheduled and
+    /// cancelled; stopping after a number of them bounds the work.
+    pub fn pop_expired(&mut self, now: Instant) -> Option<K> {
+        let now = now.micros() / TIMER_TICK_MICROS;
+        while self.due.first == NONE {
+            match self.next_slot() {
+                Some((level, slot, tick)) if tick <= now => self.hand_down(level, slot, tick),
+                _ => {
+                    self.elapsed = self.elapsed.max(now);
+                    return None;
+                }
+            }
+        }
+        let index = self.due.first;
+        self.unlink(index);
+        self.release(index)
+    }
+
+    /// Hands every timer due at `now` to `fire`. Returns how many there were.
+    pub fn expire(&mut self, now: Instant, mut fire: impl FnMut(K)) -> usize {
+        let mut fired = 0;
+        while let Some(key) = self.pop_expired(now) {
+            fire(key);
+            fired += 1;
+        }
+        fired
+    }
+
+    /// When [`pop_expired`](Self::pop_expired) has something to do next: at the first timer or, when that is far off, some
+    /// time before it. None when there is no timer.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let tick = if self.due.first == NONE {
+            self.next_slot()?.2
+        } else {
+            self.elapsed
+        };
+        Some(Instant::from_micros(tick.saturating_mul(TIMER_TICK_MICROS)))
+    }
+
+    fn entry(&self, index: u32) -> Option<&Entry<K>> {
+        self.entries.get(index as usize)
+    }
+
+    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry<K>> {
+        self.entries.get_mut(index as usize)
+    }
+
+    fn live(&self, id: TimerId) -> Option<&Entry<K>> {
+        self.entry(id.index).filter(|entry| {
+            entry.generation == id.generation && !matches!(entry.place, Place::Free)
+        })
+    }
+
+    fn allocate(&mut self, key: K, tick: u64) -> u32 {
+        let index = self.free;
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            self.free = entry.next;
+            entry.key = Some(key);
+            entry.tick = tick;
+            return index;
+        }
+        let entry = Entry {
+            key: Some(key),
+            tick,
+            generation: 0,
+            previous: NONE,
+            next: NONE,
+            place: Place::Free,
+        };
+        self.entries.push(entry);
+        u32::try_from(self.entries.len() - 1).unwrap_or(NONE)
+    }
+
+    fn release(&mut self, index: u32) -> Option<K> {
+        let free = self.free;
+        let entry = self.entry_mut(index)?;
+        let key = entry.key.take();
+        entry.place = Place::Free;
+        // An entry whose ids are used up is left unused.
+        if let Some(generation) = entry.generation.checked_add(1) {
+            entry.generation = generation;
+            entry.next = free;
+            self.free = index;
+        }
+        self.len -= 1;
+        key
+    }
+
+    /// Puts a timer where its tick belongs, seen from the present tick.
+    fn place(&mut self, index: u32) {
+        let Some(tick) = self.entry(index).map(|entry| entry.tick) else {
+            return;
+        };
+        let place = if tick <= self.elapsed {
+            Place::Due
+        } else {
+            let level = (tick ^ self.elapsed).ilog2() / TIMER_LEVEL_BITS;
+            Place::Slot {
+                level: u8::try_from(level).unwrap_or(u8::MAX),
+                slot: (tick >> (level * TIMER_LEVEL_BITS) & 63) as u8,
+            }
+        };
+        let Some(list) = self.list(place) else { return };
+        let previous = list.last;
+        list.last = index;
+        if list.first == NONE {
+            list.first = index;
+        }
+        if let Place::Slot { level, slot } = place
+            && let Some(level) = self.levels.get_mut(usize::from(level))
+        {
+            level.occupied |= 1 << slot;
+        }
+        if let Some(neighbour) = self.entry_mut(previous) {
+            neighbour.next = index;
+        }
+        if let Some(entry) = self.entry_mut(index) {
+            entry.previous = previous;
+            entry.next = NONE;
+            entry.place = place;
+        }
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let Some(&Entry {
+            previous,
+            next,
+            place,
+            ..
+        }) = self.entry(index)
+        else {
+            return;
+        };
+        if let Some(neighbour) = self.entry_mut(previous) {
+            neighbour.next = next;
+        }
+        if let Some(neighbour) = self.entry_mut(next) {
+            neighbour.previous = previous;
+        }
+        let Some(list) = self.list(place) else { return };
+        if list.first == index {
+            list.first = next;
+        }
+        if list.last == index {
+            list.last = previous;
+        }
+        let empty = list.first == NONE;
+        if let (true, Place::Slot { level, slot }) = (empty, place)
+            && let Some(level) = self.levels.get_mut(usize::from(level))
+        {
+            level.occupied &= !(1 << slot);
+        }
+    }
+
+    fn list(&mut self, place: Place) -> Option<&mut List> {
+        match place {
+            Place::Free => None,
+            Place::Due => Some(&mut self.due),
+            Place::Slot { level, slot } => self
+                .levels
+                .get_mut(usize::from(level))?
+                .slots
+                .get_mut(usize::from(slot)),
+        }
+    }
+
+    /// The first slot in use, and the tick at which it begins.
+    fn next_slot(&self) -> Option<(u8, u8, u64)> {
+        let (level, occupied) = (0u8..)
+            .zip(&self.levels)
+            .find(|(_, level)| level.occupied != 0)
+            .map(|(number, level)| (number, level.occupied))?;
+        let slot = occupied.trailing_zeros();
+        let shift = u32::from(level) * TIMER_LEVEL_BITS;
+        // The digits above this level's are the present ones, those below it zero.
+        let above = self
+            .elapsed
+            .checked_shr(shift + TIMER_LEVEL_BITS)
+            .unwrap_or(0);
+        let tick = (above << TIMER_LEVEL_BITS | u64::from(slot)) << shift;
+        Some((level, u8::try_from(slot).unwrap_or(0), tick))
+    }
+
+    /// Makes `tick` the present one and places the timers of the slot that begins there anew.
+    fn hand_down(&mut self, level: u8, slot: u8, tick: u64) {
+        self.elapsed = tick;
+        let Some(list) = self.list(Place::Slot { level, slot }) else {
+            return;
+        };
+        let mut index = list.first;
+        *list = EMPTY;
+        if let Some(level) = self.levels.get_mut(usize::from(level)) {
+            level.occupied &= !(1 << slot);
+        }
+        while let Some(next) = self.entry(index).map(|entry| entry.next) {
+            self.place(index);
+            index = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
