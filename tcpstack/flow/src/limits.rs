@@ -3,8 +3,8 @@
 /// The most flows one table may be made for. Twice this many buckets are indexed by 32 bits of hash.
 pub const FLOWS_MAX: usize = 1 << 28;
 
-/// How fine the timer wheel is: a timer fires up to this much late, never early.
-pub const TIMER_TICK_MICROS: u64 = 256;
+/// How fine the timer wheel is: a timer fires less than this late, never early. Whole milliseconds are met exactly.
+pub const TIMER_TICK_MICROS: u64 = 250;
 
 /// Bits of a tick number that one level of the wheel tells apart.
 pub const TIMER_LEVEL_BITS: u32 = 6;

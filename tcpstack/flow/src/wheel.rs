@@ -18,7 +18,7 @@ pub struct TimerId {
 /// A timer's level is that of the highest digit, in base 64, in which its tick differs from the present one; its slot is
 /// that digit. So all of a level's slots are in the future, an earlier level fires before a later one, and the next slot is
 /// the lowest bit of a word. To schedule, move or cancel a timer costs the same however many there are; each is handed down
-/// from a level to a lower one a few times at most before it fires. A timer never fires early, and up to
+/// from a level to a lower one a few times at most before it fires. A timer never fires early, and less than
 /// [`TIMER_TICK_MICROS`] late.
 pub struct TimerWheel<K> {
     entries: Vec<Entry<K>>,

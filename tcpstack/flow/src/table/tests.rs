@@ -1,1 +1,279 @@
+use super::*;
+use proptest::prelude::*;
+use sluice_packet::{SegmentId, VlanStack};
+use std::collections::BTreeMap;
 
+const SECRET: [u8; 16] = *b"0123456789abcdef";
+
+fn key(number: u32) -> FlowKey {
+    let [a, b, c, d] = number.to_be_bytes();
+    FlowKey::new(
+        SegmentId(0),
+        VlanStack::UNTAGGED,
+        ([10, a, b, c], 1024 + u16::from(d)).into(),
+        ([192, 0, 2, 1], 443).into(),
+    )
+}
+
+fn insert(table: &mut FlowTable<u32>, number: u32, retention: Retention) -> Inserted<u32> {
+    table.insert(key(number), number, retention).unwrap()
+}
+
+#[test]
+fn in_found_changed_and_out() {
+    let mut table = FlowTable::new(4, SECRET);
+    let id = insert(&mut table, 7, Retention::Kept).id;
+    assert_eq!(table.lookup(&key(7)), Some(id));
+    assert_eq!(table.key(id), Some(&key(7)));
+    *table.get_mut(id).unwrap() += 1;
+    assert_eq!(table.get(id), Some(&8));
+    assert_eq!(table.lookup(&key(8)), None);
+    assert_eq!(
+        (table.len(), table.capacity(), table.is_empty()),
+        (1, 4, false)
+    );
+    table.warm(table.hash(&key(7)));
+    assert_eq!(
+        table.remove(id),
+        Some(Evicted {
+            id,
+            key: key(7),
+            value: 8
+        })
+    );
+    assert_eq!((table.lookup(&key(7)), table.get(id)), (None, None));
+    assert_eq!(table.remove(id), None);
+    assert!(table.is_empty());
+}
+
+#[test]
+fn the_same_flow_twice_is_refused() {
+    let mut table = FlowTable::new(4, SECRET);
+    let id = insert(&mut table, 7, Retention::Kept).id;
+    assert_eq!(
+        table.insert(key(7), 70, Retention::Kept),
+        Err(Refused {
+            why: Refusal::Present(id),
+            value: 70
+        })
+    );
+    assert_eq!(table.get(id), Some(&7));
+}
+
+#[test]
+fn a_stale_id_never_finds_the_next_tenant() {
+    let mut table = FlowTable::new(1, SECRET);
+    let first = insert(&mut table, 1, Retention::Kept).id;
+    table.remove(first).unwrap();
+    let second = insert(&mut table, 2, Retention::Kept).id;
+    assert_ne!(first, second);
+    assert_eq!((table.get(first), table.key(first)), (None, None));
+    assert_eq!(table.get_mut(first), None);
+    assert!(!table.retain(first, Retention::Observed));
+    assert_eq!(table.retention(first), None);
+    assert_eq!(table.remove(first), None);
+    assert_eq!(table.get(second), Some(&2));
+    assert_eq!(FlowId::from_u64(second.to_u64()), second);
+    assert_eq!(table.get(FlowId::from_u64(u64::MAX)), None);
+}
+
+#[test]
+fn a_place_whose_ids_are_used_up_is_used_no_more() {
+    let mut table = FlowTable::new(2, SECRET);
+    table.heads[0].generation = u32::MAX;
+    let last = insert(&mut table, 1, Retention::Kept).id;
+    assert_eq!((last.index, last.generation), (0, u32::MAX));
+    table.remove(last).unwrap();
+    assert_eq!(table.get(last), None);
+    for number in 2..20 {
+        let id = insert(&mut table, number, Retention::Kept).id;
+        assert_eq!(id.index, 1);
+        table.remove(id).unwrap();
+    }
+}
+
+#[test]
+fn d121_a_flood_of_handshakes_evicts_only_handshakes_oldest_first() {
+    let mut table = FlowTable::new(8, SECRET);
+    let kept = insert(&mut table, 1, Retention::Kept).id;
+    let bypassed = insert(&mut table, 2, Retention::Expendable).id;
+    for number in 3..=8 {
+        assert_eq!(
+            insert(&mut table, number, Retention::Observed).evicted,
+            None
+        );
+    }
+    for number in 9..1000 {
+        let evicted = insert(&mut table, number, Retention::Observed)
+            .evicted
+            .unwrap();
+        assert_eq!((evicted.value, evicted.key), (number - 6, key(number - 6)));
+        assert_eq!(table.lookup(&evicted.key), None);
+        assert_eq!(table.len(), 8);
+    }
+    assert_eq!((table.get(kept), table.get(bypassed)), (Some(&1), Some(&2)));
+}
+
+#[test]
+fn d127_when_nothing_may_go_a_new_flow_is_refused() {
+    let mut table = FlowTable::new(2, SECRET);
+    let one = insert(&mut table, 1, Retention::Observed).id;
+    insert(&mut table, 2, Retention::Expendable);
+    assert!(table.retain(one, Retention::Kept));
+    let evicted = insert(&mut table, 3, Retention::Kept).evicted.unwrap();
+    assert_eq!(evicted.value, 2);
+    assert_eq!(
+        table.insert(key(4), 4, Retention::Kept),
+        Err(Refused {
+            why: Refusal::Full,
+            value: 4
+        })
+    );
+    assert_eq!(table.evict_oldest(), None);
+    assert_eq!(table.retention(one), Some(Retention::Kept));
+    table.remove(one).unwrap();
+    assert_eq!(insert(&mut table, 4, Retention::Kept).evicted, None);
+}
+
+#[test]
+fn what_was_retained_anew_is_the_youngest() {
+    let mut table = FlowTable::new(3, SECRET);
+    let one = insert(&mut table, 1, Retention::Expendable).id;
+    insert(&mut table, 2, Retention::Expendable);
+    insert(&mut table, 3, Retention::Expendable);
+    assert!(table.retain(one, Retention::Expendable));
+    let order: Vec<u32> = core::iter::from_fn(|| table.evict_oldest())
+        .map(|evicted| evicted.value)
+        .collect();
+    assert_eq!(order, [2, 3, 1]);
+}
+
+#[test]
+fn the_secret_decides_where_a_flow_lies() {
+    let one = FlowTable::<()>::new(1, SECRET);
+    let other = FlowTable::<()>::new(1, [7; 16]);
+    let same = (0..1000)
+        .filter(|&number| one.hash(&key(number)) == other.hash(&key(number)))
+        .count();
+    assert_eq!(same, 0);
+}
+
+#[test]
+fn memory_stays_where_it_was_taken() {
+    let mut table = FlowTable::new(100, SECRET);
+    let places = (table.heads.as_ptr(), table.values.as_ptr());
+    for number in 0..100_000 {
+        insert(&mut table, number, Retention::Observed);
+    }
+    assert_eq!((table.heads.as_ptr(), table.values.as_ptr()), places);
+    assert_eq!(table.len(), 100);
+    let mut numbers: Vec<u32> = table.iter().map(|(_, _, value)| *value).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (99_900..100_000).collect::<Vec<_>>());
+    assert_eq!(table.iter_places(90, 20).count(), 10);
+    for (id, key, value) in table.iter() {
+        assert_eq!((table.lookup(key), table.get(id)), (Some(id), Some(value)));
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u32, Retention),
+    Remove(u32),
+    Retain(u32, Retention),
+    Evict,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let number = 0..40u32;
+    let retention = prop_oneof![
+        Just(Retention::Observed),
+        Just(Retention::Expendable),
+        Just(Retention::Kept)
+    ];
+    proptest::collection::vec(
+        prop_oneof![
+            4 => (number.clone(), retention.clone()).prop_map(|(number, kind)| Step::Insert(number, kind)),
+            3 => number.clone().prop_map(Step::Remove),
+            2 => (number, retention).prop_map(|(number, kind)| Step::Retain(number, kind)),
+            1 => Just(Step::Evict),
+        ],
+        0..300,
+    )
+}
+
+fn rank(retention: Retention) -> Option<u8> {
+    match retention {
+        Retention::Observed => Some(0),
+        Retention::Expendable => Some(1),
+        Retention::Kept => None,
+    }
+}
+
+proptest! {
+    /// Against a map that knows each entry's id, kind and age. The hash is cut to few bits by the small number of buckets,
+    /// so that probes collide and wrap around.
+    #[test]
+    fn does_what_a_map_does(capacity in 1usize..20, steps in steps(), secret: [u8; 16]) {
+        let mut table = FlowTable::new(capacity, secret);
+        let mut model: BTreeMap<u32, (FlowId, Retention, usize)> = BTreeMap::new();
+        let oldest = |model: &BTreeMap<u32, (FlowId, Retention, usize)>| model
+            .iter()
+            .filter_map(|(number, (_, kind, age))| Some(((rank(*kind)?, *age), *number)))
+            .min()
+            .map(|(_, number)| number);
+        for (time, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Insert(number, kind) => {
+                    let expected = if let Some((id, ..)) = model.get(&number) {
+                        Err(Refusal::Present(*id))
+                    } else if model.len() < capacity {
+                        Ok(None)
+                    } else {
+                        oldest(&model).ok_or(Refusal::Full).map(Some)
+                    };
+                    match table.insert(key(number), number, kind) {
+                        Ok(inserted) => {
+                            prop_assert_eq!(Ok(inserted.evicted.as_ref().map(|evicted| evicted.value)), expected);
+                            if let Some(evicted) = inserted.evicted {
+                                prop_assert_eq!(evicted.id, model.remove(&evicted.value).unwrap().0);
+                            }
+                            model.insert(number, (inserted.id, kind, time));
+                        }
+                        Err(refused) => {
+                            prop_assert_eq!(Err(refused.why), expected);
+                            prop_assert_eq!(refused.value, number);
+                        }
+                    }
+                }
+                Step::Remove(number) => {
+                    let id = table.lookup(&key(number));
+                    prop_assert_eq!(id, model.remove(&number).map(|(id, ..)| id));
+                    if let Some(id) = id {
+                        prop_assert_eq!(table.remove(id).unwrap().value, number);
+                    }
+                }
+                Step::Retain(number, kind) => {
+                    if let Some(entry) = model.get_mut(&number) {
+                        prop_assert!(table.retain(entry.0, kind));
+                        (entry.1, entry.2) = (kind, time);
+                    }
+                }
+                Step::Evict => {
+                    let expected = oldest(&model);
+                    prop_assert_eq!(table.evict_oldest().map(|evicted| evicted.value), expected);
+                    expected.and_then(|number| model.remove(&number));
+                }
+            }
+            prop_assert_eq!(table.len(), model.len());
+            for number in 0..40 {
+                let entry = model.get(&number);
+                prop_assert_eq!(table.lookup(&key(number)), entry.map(|(id, ..)| *id));
+                if let Some((id, kind, _)) = entry {
+                    prop_assert_eq!(table.get(*id), Some(&number));
+                    prop_assert_eq!(table.retention(*id), Some(*kind));
+                }
+            }
+        }
+    }
+}

@@ -1,1 +1,216 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
+fn at(micros: u64) -> Instant {
+    Instant::from_micros(micros)
+}
+
+fn expired(wheel: &mut TimerWheel<u32>, now: Instant) -> Vec<u32> {
+    let mut keys = Vec::new();
+    let count = wheel.expire(now, |key| keys.push(key));
+    assert_eq!(count, keys.len());
+    keys
+}
+
+#[test]
+fn never_early_and_a_tick_late_at_most() {
+    for deadline in (0..20_000_000).step_by(9_973) {
+        let mut wheel = TimerWheel::new(Instant::ZERO, 1);
+        wheel.schedule(7, at(deadline));
+        if deadline > 0 {
+            assert_eq!(expired(&mut wheel, at(deadline - 1)), [], "{deadline}");
+        }
+        assert_eq!(
+            expired(&mut wheel, at(deadline + TIMER_TICK_MICROS - 1)),
+            [7],
+            "{deadline}"
+        );
+        assert!(wheel.is_empty());
+        assert_eq!(wheel.next_timeout(), None);
+    }
+}
+
+#[test]
+fn what_is_past_is_due_at_once() {
+    let mut wheel = TimerWheel::new(Instant::from_secs(100), 4);
+    wheel.schedule(1, Instant::ZERO);
+    assert!(wheel.next_timeout().unwrap() <= Instant::from_secs(100));
+    assert_eq!(expired(&mut wheel, Instant::from_secs(100)), [1]);
+}
+
+#[test]
+fn the_farthest_moment_is_not_lost() {
+    let mut wheel = TimerWheel::new(Instant::ZERO, 4);
+    let id = wheel.schedule(1, Instant::MAX);
+    assert_eq!(expired(&mut wheel, Instant::from_secs(1 << 40)), []);
+    assert!(wheel.next_timeout().unwrap() > Instant::from_secs(1 << 40));
+    assert_eq!(wheel.cancel(id), Some(1));
+}
+
+#[test]
+fn cancelled_moved_and_stale() {
+    let mut wheel = TimerWheel::new(Instant::ZERO, 4);
+    let one = wheel.schedule(1, Instant::from_secs(1));
+    let two = wheel.schedule(2, Instant::from_secs(2));
+    assert_eq!(wheel.len(), 2);
+    assert_eq!(wheel.cancel(one), Some(1));
+    assert_eq!(wheel.cancel(one), None);
+    let three = wheel.schedule(3, Instant::from_secs(3));
+    assert!(!wheel.reschedule(one, Instant::ZERO));
+    assert!(wheel.reschedule(two, Instant::from_secs(4)));
+    assert!(wheel.reschedule(two, Instant::from_secs(4)));
+    assert_eq!(expired(&mut wheel, Instant::from_secs(3)), [3]);
+    assert_eq!(wheel.cancel(three), None);
+    assert_eq!(expired(&mut wheel, Instant::from_secs(5)), [2]);
+}
+
+#[test]
+fn time_that_steps_back_fires_nothing() {
+    let mut wheel = TimerWheel::new(Instant::ZERO, 4);
+    assert_eq!(expired(&mut wheel, Instant::from_secs(10)), []);
+    wheel.schedule(1, Instant::from_secs(11));
+    assert_eq!(expired(&mut wheel, Instant::from_secs(5)), []);
+    assert_eq!(expired(&mut wheel, Instant::from_secs(11)), [1]);
+}
+
+#[test]
+fn timers_set_while_firing_are_seen() {
+    let mut wheel = TimerWheel::new(Instant::ZERO, 4);
+    wheel.schedule(3, Instant::from_secs(1));
+    let mut fired = Vec::new();
+    while let Some(left) = wheel.pop_expired(Instant::from_secs(10)) {
+        fired.push(left);
+        if left > 0 {
+            wheel.schedule(left - 1, Instant::from_secs(2));
+        }
+    }
+    assert_eq!(fired, [3, 2, 1, 0]);
+}
+
+#[test]
+fn memory_for_the_capacity_is_taken_once() {
+    let mut wheel = TimerWheel::new(Instant::ZERO, 100);
+    let place = wheel.entries.as_ptr();
+    for round in 0..1000 {
+        for key in 0..100 {
+            wheel.schedule(key, Instant::from_millis(round * 10 + u64::from(key)));
+        }
+        assert_eq!(
+            expired(&mut wheel, Instant::from_millis(round * 10 + 100)).len(),
+            100
+        );
+    }
+    assert_eq!(wheel.entries.as_ptr(), place);
+}
+
+/// Cost independent of flows: how often an entry is touched is bounded by the levels, not by how many there are.
+#[test]
+fn d126_a_million_timers_cost_what_one_costs() {
+    let mut wheel = TimerWheel::new(Instant::ZERO, 1_000_000);
+    for key in 0..1_000_000u32 {
+        wheel.schedule(
+            key,
+            Instant::from_secs(7_200) + core::time::Duration::from_micros(u64::from(key) * 97),
+        );
+    }
+    let id = wheel.schedule(7, Instant::from_millis(40));
+    // A slot that is far away is not walked through to find the next one.
+    assert_eq!(wheel.next_slot().map(|(level, ..)| level), Some(1));
+    assert_eq!(wheel.cancel(id), Some(7));
+    let last = Instant::from_secs(7_200) + core::time::Duration::from_micros(1_000_000 * 97);
+    let mut next = 0;
+    while let Some(key) = wheel.pop_expired(last) {
+        // They were scheduled in the order of their deadlines, and several share a tick.
+        assert_eq!(key, next);
+        next += 1;
+    }
+    assert_eq!(next, 1_000_000);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Schedule(u64),
+    Cancel(proptest::sample::Index),
+    Move(proptest::sample::Index, u64),
+    Advance(u64),
+    AdvanceToNext,
+}
+
+fn delay() -> impl Strategy<Value = u64> {
+    // Every level is met: a delay of any number of bits.
+    (0u32..45, any::<u64>()).prop_map(|(bits, number)| number & ((1 << bits) - 1))
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(
+        prop_oneof![
+            5 => delay().prop_map(Step::Schedule),
+            1 => any::<proptest::sample::Index>().prop_map(Step::Cancel),
+            2 => (any::<proptest::sample::Index>(), delay()).prop_map(|(which, delay)| Step::Move(which, delay)),
+            2 => delay().prop_map(Step::Advance),
+            2 => Just(Step::AdvanceToNext),
+        ],
+        0..200,
+    )
+}
+
+proptest! {
+    #[test]
+    fn does_what_a_sorted_map_does(start in delay(), steps in steps()) {
+        let mut now = start;
+        let mut wheel = TimerWheel::new(at(now), 0);
+        // By tick and name.
+        let mut model: BTreeMap<(u64, u32), TimerId> = BTreeMap::new();
+        let mut names = 0..;
+        for step in steps {
+            match step {
+                Step::Schedule(delay) => {
+                    let name = names.next().unwrap();
+                    let id = wheel.schedule(name, at(now + delay));
+                    model.insert(((now + delay).div_ceil(TIMER_TICK_MICROS), name), id);
+                }
+                Step::Cancel(which) if !model.is_empty() => {
+                    let (key, id) = model.iter().nth(which.index(model.len())).map(|(key, id)| (*key, *id)).unwrap();
+                    model.remove(&key);
+                    prop_assert_eq!(wheel.cancel(id), Some(key.1));
+                }
+                Step::Move(which, delay) if !model.is_empty() => {
+                    let (key, id) = model.iter().nth(which.index(model.len())).map(|(key, id)| (*key, *id)).unwrap();
+                    model.remove(&key);
+                    prop_assert!(wheel.reschedule(id, at(now + delay)));
+                    model.insert(((now + delay).div_ceil(TIMER_TICK_MICROS), key.1), id);
+                }
+                Step::Cancel(_) | Step::Move(..) => {}
+                Step::Advance(_) | Step::AdvanceToNext => {
+                    now = match step {
+                        Step::Advance(by) => now + by,
+                        _ => wheel.next_timeout().map_or(now, |next| next.micros().max(now)),
+                    };
+                    let mut fired = Vec::new();
+                    let mut ticks = Vec::new();
+                    while let Some(name) = wheel.pop_expired(at(now)) {
+                        let tick = model.keys().find(|(_, other)| *other == name).unwrap().0;
+                        model.remove(&(tick, name));
+                        fired.push(name);
+                        ticks.push(tick);
+                    }
+                    prop_assert!(ticks.iter().all(|tick| tick * TIMER_TICK_MICROS <= now), "early");
+                    prop_assert!(ticks.is_sorted(), "out of order");
+                    prop_assert!(
+                        model.first_key_value().is_none_or(|((tick, _), _)| *tick > now / TIMER_TICK_MICROS),
+                        "late"
+                    );
+                }
+            }
+            prop_assert_eq!(wheel.len(), model.len());
+            match (wheel.next_timeout(), model.first_key_value()) {
+                (None, None) => {}
+                (Some(next), Some(((tick, _), _))) => {
+                    prop_assert!(next.micros() <= (tick * TIMER_TICK_MICROS).max(now), "would sleep too long");
+                }
+                (next, first) => prop_assert!(false, "{next:?} {first:?}"),
+            }
+        }
+    }
+}
