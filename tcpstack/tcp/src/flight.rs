@@ -125,11 +125,6 @@ impl Flight {
         self.segments.back()
     }
 
-    #[cfg(test)]
-    pub(crate) fn segments(&self) -> impl Iterator<Item = &Sent> {
-        self.segments.iter()
-    }
-
     pub(crate) fn allocated(&self) -> usize {
         self.segments.capacity() * size_of::<Sent>()
     }

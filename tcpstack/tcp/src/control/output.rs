@@ -131,7 +131,12 @@ impl ControlBlock {
             Some(sent) => sent,
             None => {
                 let index = self.flight.last_index()?;
-                if self.flight.back().is_none_or(|sent| sent.sacked) {
+                let edge = self.send.una() + self.send.window();
+                if self
+                    .flight
+                    .back()
+                    .is_none_or(|sent| sent.sacked || sent.end().gt(edge))
+                {
                     return None;
                 }
                 self.stats.retransmits += 1;

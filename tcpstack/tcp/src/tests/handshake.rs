@@ -1,0 +1,220 @@
+use core::time::Duration;
+
+use sluice_packet::{Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment, Timestamps};
+
+use super::support::{OURS, Script, THEIRS};
+use crate::{CloseReason, Config, Connection, Opening, StateName};
+
+const SYN_ACK: TcpFlags = TcpFlags::from_bits(0x12);
+
+fn opening() -> Opening {
+    Opening {
+        iss: OURS,
+        path_mss: 1_460,
+        window_scale: Some(7),
+        sack: true,
+        timestamps: Some(1_000),
+    }
+}
+
+fn peer_options() -> TcpOptions {
+    TcpOptions {
+        mss: Some(1_400),
+        window_scale: Some(3),
+        sack_permitted: true,
+        timestamps: Some(Timestamps { value: 9, echo: 0 }),
+        ..TcpOptions::default()
+    }
+}
+
+fn segment(flags: TcpFlags, seq: SeqNum, ack: SeqNum, options: TcpOptions) -> TcpSegment<'static> {
+    TcpSegment {
+        seq,
+        ack,
+        flags,
+        window: 8_000,
+        urgent: 0,
+        options,
+        payload: &[],
+    }
+}
+
+fn connecting() -> Script {
+    let now = Instant::from_secs(10);
+    let mut script = Script::around(Connection::connect(opening(), &Config::default(), now), now);
+    let syn = script.one();
+    assert_eq!((syn.seq, syn.flags), (0, TcpFlags::SYN));
+    assert_eq!(syn.options.mss, Some(1_460));
+    assert_eq!(syn.options.window_scale, Some(7));
+    assert!(syn.options.sack_permitted && syn.options.timestamps.is_some());
+    script
+}
+
+#[test]
+fn an_active_open_agrees_on_options() {
+    let mut script = connecting();
+    script.connection.on_segment(
+        script.now,
+        &segment(SYN_ACK, THEIRS, OURS + 1, peer_options()),
+    );
+    assert_eq!(script.connection.state(), StateName::Established);
+    let ack = script.one();
+    assert_eq!((ack.seq, ack.ack, ack.flags), (1, 1, TcpFlags::ACK));
+    script.send(3_000);
+    assert_eq!(script.spans()[0], (1, 1_400 - 12));
+}
+
+#[test]
+fn p83_an_open_without_any_option_works() {
+    let mut script = connecting();
+    script.connection.on_segment(
+        script.now,
+        &segment(SYN_ACK, THEIRS, OURS + 1, TcpOptions::default()),
+    );
+    script.drain();
+    script.send(3_000);
+    let seen = script.drain();
+    assert_eq!(seen[0].payload.len(), 536, "RFC 9293: the default send MSS");
+    assert_eq!(seen[0].options.timestamps, None);
+    assert_eq!(seen[0].options.sack, SackBlocks::default());
+}
+
+#[test]
+fn p97_a_shift_above_14_means_14() {
+    let mut script = connecting();
+    let options = TcpOptions {
+        window_scale: Some(200),
+        ..peer_options()
+    };
+    script
+        .connection
+        .on_segment(script.now, &segment(SYN_ACK, THEIRS, OURS + 1, options));
+    script.drain();
+    script.window = 1;
+    script.timestamp = Some(Timestamps {
+        value: 10,
+        echo: 1_000,
+    });
+    script.feed(TcpFlags::ACK, 1, 1, b"");
+    script.send(40_000);
+    let sent: usize = script.spans().iter().map(|span| span.1).sum();
+    assert!((13_000..=16_384).contains(&sent), "{sent}");
+}
+
+#[test]
+fn a_passive_open_answers_with_what_both_can() {
+    let now = Instant::from_secs(10);
+    let syn = segment(
+        TcpFlags::SYN,
+        THEIRS,
+        SeqNum(0),
+        TcpOptions {
+            timestamps: None,
+            ..peer_options()
+        },
+    );
+    let connection = Connection::accept(&syn, opening(), &Config::default(), now);
+    let mut script = Script::around(connection, now);
+    let answer = script.one();
+    assert_eq!((answer.seq, answer.ack, answer.flags), (0, 1, SYN_ACK));
+    assert!(answer.options.sack_permitted);
+    assert_eq!(answer.options.timestamps, None, "not offered, not answered");
+    script.feed(TcpFlags::ACK, 1, 1, b"first data");
+    assert_eq!(script.connection.state(), StateName::Established);
+    assert_eq!(script.connection.received(), b"first data");
+}
+
+#[test]
+fn a_lost_syn_ack_is_repeated_when_the_syn_comes_again() {
+    let now = Instant::from_secs(10);
+    let syn = segment(TcpFlags::SYN, THEIRS, SeqNum(0), peer_options());
+    let connection = Connection::accept(&syn, opening(), &Config::default(), now);
+    let mut script = Script::around(connection, now);
+    script.drain();
+    script.connection.on_segment(script.now, &syn);
+    assert_eq!(script.one().flags, SYN_ACK);
+}
+
+#[test]
+fn p86_simultaneous_open() {
+    let mut script = connecting();
+    script.connection.on_segment(
+        script.now,
+        &segment(TcpFlags::SYN, THEIRS, SeqNum(0), peer_options()),
+    );
+    assert_eq!(script.connection.state(), StateName::SynReceived);
+    let answer = script.one();
+    assert_eq!((answer.seq, answer.ack, answer.flags), (0, 1, SYN_ACK));
+    script.connection.on_segment(
+        script.now,
+        &segment(SYN_ACK, THEIRS, OURS + 1, peer_options()),
+    );
+    assert_eq!(script.connection.state(), StateName::Established);
+    script.timestamp = Some(Timestamps {
+        value: 10,
+        echo: 1_000,
+    });
+    script.feed(TcpFlags::ACK, 1, 1, b"x");
+    assert_eq!(script.connection.received(), b"x");
+}
+
+#[test]
+fn a_wrong_acknowledgement_of_our_syn_is_reset() {
+    let mut script = connecting();
+    script.connection.on_segment(
+        script.now,
+        &segment(SYN_ACK, THEIRS, OURS + 5, peer_options()),
+    );
+    let reset = script.one();
+    assert_eq!((reset.seq, reset.flags), (5, TcpFlags::RST));
+    assert_eq!(script.connection.state(), StateName::SynSent);
+}
+
+#[test]
+fn a_refused_open_is_closed_and_a_blind_reset_is_not_a_refusal() {
+    let mut script = connecting();
+    script.connection.on_segment(
+        script.now,
+        &segment(TcpFlags::RST, THEIRS, OURS, TcpOptions::default()),
+    );
+    assert_eq!(script.connection.state(), StateName::SynSent);
+    let refusal = segment(
+        TcpFlags::RST | TcpFlags::ACK,
+        THEIRS,
+        OURS + 1,
+        TcpOptions::default(),
+    );
+    script.connection.on_segment(script.now, &refusal);
+    assert_eq!(script.connection.closed_by(), Some(CloseReason::PeerReset));
+}
+
+#[test]
+fn p89_an_unanswered_syn_is_given_up_after_three_minutes() {
+    let mut script = connecting();
+    let start = script.now;
+    while !script.connection.is_closed() {
+        let (w, seen) = script.until_sent();
+        println!("{w:?} {seen:?}");
+        assert!(seen.iter().all(|seen| seen.flags == TcpFlags::SYN));
+    }
+    assert_eq!(script.connection.closed_by(), Some(CloseReason::TimedOut));
+    assert!(script.now.saturating_since(start) >= Duration::from_secs(180));
+}
+
+#[test]
+fn what_is_queued_and_finished_before_the_open_leaves_after_it() {
+    let mut script = connecting();
+    script.connection.send(b"early");
+    script.connection.finish();
+    script.nothing();
+    script.connection.on_segment(
+        script.now,
+        &segment(SYN_ACK, THEIRS, OURS + 1, peer_options()),
+    );
+    let seen = script.one();
+    assert_eq!(
+        (seen.payload.as_slice(), seen.flags.fin()),
+        (b"early".as_slice(), true)
+    );
+    assert_eq!(script.connection.state(), StateName::FinWait1);
+}

@@ -1,0 +1,215 @@
+use core::time::Duration;
+
+use super::support::{Script, takeover};
+use crate::{CloseReason, Config, CongestionAlgorithm, Takeover};
+
+/// A script with a round-trip time of 50 ms measured and 10 segments in flight.
+fn in_flight(takeover: Takeover, config: Config) -> Script {
+    let mut script = Script::of(takeover, config);
+    script.send(1_000);
+    script.drain();
+    script.wait(50);
+    script.ack(1_000);
+    script.send(10_000);
+    assert_eq!(script.spans().len(), 10);
+    script.wait(50);
+    script
+}
+
+#[test]
+fn p88_the_timeout_repeats_the_first_segment_and_doubles() {
+    let mut script = Script::of(
+        Takeover {
+            sack: false,
+            ..takeover()
+        },
+        Config::default(),
+    );
+    script.send(3_000);
+    assert_eq!(script.spans().len(), 3);
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let (waited, seen) = script.until_sent();
+        assert_eq!(seen.len(), 1, "the loss window is one segment");
+        assert_eq!(seen[0].span(), (0, 1_000));
+        waits.push(waited.as_secs());
+    }
+    assert_eq!(waits, [1, 2, 4, 8]);
+}
+
+#[test]
+fn p89_unacknowledged_data_is_given_up_after_r2() {
+    let mut script = Script::new();
+    script.send(100);
+    script.drain();
+    let start = script.now;
+    while !script.connection.is_closed() {
+        script.until_sent();
+    }
+    assert_eq!(script.connection.closed_by(), Some(CloseReason::TimedOut));
+    let waited = script.now.saturating_since(start);
+    assert!(
+        waited >= Duration::from_secs(100),
+        "RFC 9293 asks for 100 s at least: {waited:?}"
+    );
+    assert!(waited <= Duration::from_secs(200), "{waited:?}");
+}
+
+#[test]
+fn p98_three_duplicate_acknowledgements_repeat_the_first_segment() {
+    let config = Config {
+        congestion: CongestionAlgorithm::NewReno,
+        ..Config::default()
+    };
+    let mut script = in_flight(
+        Takeover {
+            sack: false,
+            ..takeover()
+        },
+        config,
+    );
+    script.ack(1_000);
+    script.ack(1_000);
+    script.drain();
+    script.ack(1_000);
+    let repeated = script.spans();
+    assert_eq!(repeated.first(), Some(&(1_000, 1_000)));
+    assert_eq!(script.connection.stats().fast_recoveries, 1);
+    // A partial acknowledgement repeats the next hole without waiting.
+    script.ack(4_000);
+    assert_eq!(script.spans().first(), Some(&(4_000, 1_000)));
+    script.ack(11_000);
+    script.nothing();
+    assert_eq!(script.connection.stats().timeouts, 0);
+}
+
+#[test]
+fn p98_sack_repeats_exactly_the_holes() {
+    let mut script = in_flight(takeover(), Config::default());
+    script.ack_sack(1_000, &[(2_000, 3_000)]);
+    script.ack_sack(1_000, &[(4_000, 6_000), (2_000, 3_000)]);
+    let mut repeated = script.spans();
+    script.ack_sack(1_000, &[(7_000, 11_000), (4_000, 6_000), (2_000, 3_000)]);
+    repeated.extend(script.spans());
+    assert_eq!(repeated, [(1_000, 1_000), (3_000, 1_000), (6_000, 1_000)]);
+    assert_eq!(script.connection.stats().fast_recoveries, 1);
+}
+
+#[test]
+fn p98_a_lost_repetition_is_repeated_again_without_a_timeout() {
+    let mut script = in_flight(takeover(), Config::default());
+    script.send(20_000);
+    script.ack_sack(1_000, &[(2_000, 9_000)]);
+    let first = script.spans();
+    assert_eq!(first[0], (1_000, 1_000));
+    let fresh = first.last().copied().unwrap();
+    assert!(fresh.0 >= 11_000, "new data goes with it: {first:?}");
+    // New data sent after the repetition arrives, the repetition did not.
+    script.wait(51);
+    script.ack_sack(1_000, &[(11_000, fresh.0 + 1_000), (2_000, 9_000)]);
+    let again = match script.spans() {
+        spans if spans.is_empty() => script
+            .until_sent()
+            .1
+            .iter()
+            .map(super::support::Seen::span)
+            .collect(),
+        spans => spans,
+    };
+    assert!(again.contains(&(1_000, 1_000)), "{again:?}");
+    assert_eq!(script.connection.stats().timeouts, 0);
+}
+
+#[test]
+fn p98_reordering_within_a_quarter_of_the_round_trip_repeats_nothing() {
+    let mut script = in_flight(takeover(), Config::default());
+    script.ack_sack(1_000, &[(2_000, 3_000)]);
+    script.nothing();
+    script.wait(5);
+    script.ack(3_000);
+    script.ack(11_000);
+    script.nothing();
+    assert_eq!(script.connection.stats().retransmits, 0);
+}
+
+#[test]
+fn p98_a_lost_tail_is_probed_before_the_timeout() {
+    let mut script = in_flight(takeover(), Config::default());
+    script.ack(10_000);
+    let (waited, seen) = script.until_sent();
+    assert_eq!(seen[0].span(), (10_000, 1_000));
+    assert!(waited < Duration::from_millis(200), "{waited:?}");
+    assert_eq!(script.connection.stats().tail_probes, 1);
+    script.wait(50);
+    script.ack(11_000);
+    assert_eq!(script.connection.stats().timeouts, 0);
+}
+
+#[test]
+fn p98_a_duplicate_report_is_counted_and_changes_no_data() {
+    let mut script = in_flight(takeover(), Config::default());
+    script.ack_sack(5_000, &[(2_000, 3_000)]);
+    assert_eq!(script.connection.stats().duplicate_sacks, 1);
+    script.nothing();
+    script.ack(11_000);
+    assert!(script.connection.all_sent_acknowledged());
+}
+
+#[test]
+fn p98_absurd_sack_blocks_are_ignored() {
+    let mut script = in_flight(takeover(), Config::default());
+    script.ack_sack(1_000, &[(3_000, 2_000), (5_000, 500_000), (11_000, 12_000)]);
+    script.nothing();
+    assert_eq!(script.connection.stats().fast_recoveries, 0);
+}
+
+#[test]
+fn p98_a_peer_that_drops_what_it_held_is_served_again() {
+    let mut script = in_flight(takeover(), Config::default());
+    script.ack_sack(1_000, &[(2_000, 11_000)]);
+    script.drain();
+    // It forgot everything but the first.
+    script.ack(2_000);
+    script.drain();
+    let mut served = Vec::new();
+    for _ in 0..40 {
+        if script.connection.all_sent_acknowledged() {
+            break;
+        }
+        let (_, seen) = script.until_sent();
+        let end = seen.last().map_or(0, |seen| {
+            seen.seq + i32::try_from(seen.payload.len()).unwrap()
+        });
+        served.extend(seen.iter().map(super::support::Seen::span));
+        script.ack(end);
+    }
+    assert!(script.connection.all_sent_acknowledged(), "{served:?}");
+}
+
+#[test]
+fn a_loss_halves_the_window_and_a_timeout_starts_over() {
+    let config = Config {
+        congestion: CongestionAlgorithm::NewReno,
+        ..Config::default()
+    };
+    let mut script = in_flight(takeover(), config);
+    script.send(50_000);
+    script.ack_sack(1_000, &[(2_000, 5_000)]);
+    let repeated = script.spans();
+    assert_eq!(repeated[0], (1_000, 1_000));
+    script.wait(50);
+    script.ack(11_000);
+    let burst = script.spans();
+    assert!(burst.len() <= 6, "half of ten segments: {burst:?}");
+}
+
+#[test]
+fn p84_a_partly_acknowledged_segment_is_repeated_from_there() {
+    let mut script = Script::new();
+    script.send(1_000);
+    script.drain();
+    script.ack(300);
+    let (_, seen) = script.until_sent();
+    assert_eq!(seen[0].span(), (300, 700));
+    assert_eq!(seen[0].payload[0], u8::try_from(300 % 251).unwrap());
+}
