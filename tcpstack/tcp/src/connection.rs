@@ -29,10 +29,6 @@ pub struct Connection {
 impl Connection {
     /// A connection born ESTABLISHED in the place of one of two real ends.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "what was recorded is used up: one takeover, one connection"
-    )]
     pub fn established(takeover: Takeover, config: &Config, now: Instant) -> Self {
         Self {
             state: State::Established(Established),

@@ -236,8 +236,10 @@ impl ControlBlock {
 
     /// Starts the wait before empty buffers give their memory back, or ends it when they are not empty.
     pub(crate) fn touch_buffers(&mut self, now: Instant) {
-        let idle =
-            self.send.is_empty() && self.receive.readable_len() == 0 && !self.receive.has_gap();
+        let idle = self.flight.is_empty()
+            && self.send.is_empty()
+            && self.receive.readable_len() == 0
+            && !self.receive.has_gap();
         if idle && self.allocated() > 0 {
             if self.timers.is_set(Timer::Release) {
                 return;

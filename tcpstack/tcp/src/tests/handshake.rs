@@ -193,8 +193,7 @@ fn p89_an_unanswered_syn_is_given_up_after_three_minutes() {
     let mut script = connecting();
     let start = script.now;
     while !script.connection.is_closed() {
-        let (w, seen) = script.until_sent();
-        println!("{w:?} {seen:?}");
+        let (_, seen) = script.until_sent();
         assert!(seen.iter().all(|seen| seen.flags == TcpFlags::SYN));
     }
     assert_eq!(script.connection.closed_by(), Some(CloseReason::TimedOut));

@@ -56,31 +56,31 @@ type Event = fn(&mut Script, i32, i32);
 
 const EVENTS: [(&str, Event); 11] = [
     ("data", |script, seq, ack| {
-        script.feed(TcpFlags::ACK, seq, ack, b"data")
+        script.feed(TcpFlags::ACK, seq, ack, b"data");
     }),
     ("fin", |script, seq, ack| {
-        script.feed(FIN_ACK, seq, ack, b"")
+        script.feed(FIN_ACK, seq, ack, b"");
     }),
     ("ack-of-fin", |script, seq, _| {
-        script.feed(TcpFlags::ACK, seq, 1, b"")
+        script.feed(TcpFlags::ACK, seq, 1, b"");
     }),
     ("fin+ack-of-fin", |script, seq, _| {
-        script.feed(FIN_ACK, seq, 1, b"")
+        script.feed(FIN_ACK, seq, 1, b"");
     }),
     ("ack-beyond", |script, seq, _| {
-        script.feed(TcpFlags::ACK, seq, 1_000, b"")
+        script.feed(TcpFlags::ACK, seq, 1_000, b"");
     }),
     ("rst-exact", |script, seq, ack| {
-        script.feed(TcpFlags::RST, seq, ack, b"")
+        script.feed(TcpFlags::RST, seq, ack, b"");
     }),
     ("rst-in-window", |script, seq, ack| {
-        script.feed(TcpFlags::RST, seq + 9, ack, b"")
+        script.feed(TcpFlags::RST, seq + 9, ack, b"");
     }),
     ("syn", |script, seq, ack| {
-        script.feed(TcpFlags::SYN, seq, ack, b"")
+        script.feed(TcpFlags::SYN, seq, ack, b"");
     }),
     ("stale-data", |script, seq, ack| {
-        script.feed(TcpFlags::ACK, seq - 50, ack, b"stale")
+        script.feed(TcpFlags::ACK, seq - 50, ack, b"stale");
     }),
     ("finish", |script, _, _| script.connection.finish()),
     ("abort", |script, _, _| script.connection.abort()),

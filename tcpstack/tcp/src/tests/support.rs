@@ -188,7 +188,6 @@ impl Script {
             let Some(at) = self.connection.next_timeout() else {
                 panic!("no timer is running")
             };
-            println!("{at:?} {:?}", self.connection);
             self.now = self.now.max(at);
             self.connection.on_timeout(self.now);
             let seen = self.drain();
