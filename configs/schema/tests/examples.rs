@@ -1,9 +1,16 @@
 //! The examples are read, and what is published is what is enforced.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its own documents has to fail"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sluice_schema::{Configuration, Document, DocumentKind, PortAddress, json_schema, load};
+use sluice_schema::{
+    Configuration, Document, DocumentKind, PortAddress, Problem, json_schema, load,
+};
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -29,16 +36,9 @@ fn examples() -> Vec<Document> {
 }
 
 fn loaded() -> Configuration {
-    load(&examples()).unwrap_or_else(|problems| {
-        panic!(
-            "{}",
-            problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")
-        );
-    })
+    let told =
+        |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    load(&examples()).map_err(told).unwrap()
 }
 
 #[test]
