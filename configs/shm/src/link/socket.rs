@@ -234,15 +234,6 @@ impl<Out, In> Link<Out, In> {
         })
     }
 
-    /// The process id of the other end, as the kernel saw it connect or listen.
-    ///
-    /// # Errors
-    /// The socket failed.
-    pub fn peer_pid(&self) -> Result<u32, LinkError> {
-        let peer = rustix::net::sockopt::socket_peercred(&self.socket)?;
-        u32::try_from(peer.pid.as_raw_nonzero().get()).map_err(|_| LinkError::Malformed)
-    }
-
     /// Ends the connection for both ends, also for a thread that waits in [`Self::receive`].
     pub fn shutdown(&self) {
         // An error means that it is down already.
