@@ -58,6 +58,8 @@ pub enum Disregard {
     StaleTimestamp,
     /// It has no ACK where every segment has one, or SYN where none has it.
     WrongFlags,
+    /// It is signed, by MD5 or TCP-AO, and the connection is not.
+    UnexpectedSignature,
     /// A reset that does not hit the next sequence number: its receiver asks back (RFC 5961 3.2).
     DoubtfulReset,
 }

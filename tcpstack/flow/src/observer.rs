@@ -86,7 +86,10 @@ impl Observer {
         let outcome = match self.phase {
             Phase::Irregular(why) => Err(Halt::Irregular(why)),
             Phase::Reset | Phase::Finished => self.after_end(from, tcp),
-            _ if tcp.options.signature => Err(Halt::Irregular(Irregularity::Signed)),
+            // The connection began unsigned, so its ends have no key and drop what is signed (RFC 2385 2.0).
+            _ if tcp.options.signature && !(tcp.flags.syn() && from == Role::Originator) => {
+                Err(Halt::Disregard(Disregard::UnexpectedSignature))
+            }
             Phase::SynSent => match from {
                 Role::Originator => self.originator_before_answer(tcp, bytes, now),
                 Role::Responder => self.answer(tcp, bytes, now),

@@ -106,7 +106,7 @@ fn memory_for_the_capacity_is_taken_once() {
 
 /// Cost independent of flows: how often an entry is touched is bounded by the levels, not by how many there are.
 #[test]
-fn d126_a_million_timers_cost_what_one_costs() {
+fn a_million_timers_cost_what_one_costs() {
     let mut wheel = TimerWheel::new(Instant::ZERO, 1_000_000);
     for key in 0..1_000_000u32 {
         wheel.schedule(
