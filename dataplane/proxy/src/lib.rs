@@ -1,3 +1,47 @@
 //! One flow's life, sans-IO: two TCP halves, two TLS halves, policy and inspection.
+//!
+//! A [`Worker`] is everything a core knows: packets and time go in, and whatever leaves goes through [`Output`]. A flow that
+//! policy may inspect is watched, held until its ClientHello is whole, decided once, and then released untouched, blocked,
+//! or taken over in place of both its ends. ARCHITECTURE.md tells the whole life of a flow.
 
 #![forbid(unsafe_code)]
+
+mod flow;
+mod generation;
+mod hold;
+mod holding;
+mod identity;
+mod learn;
+mod leaves;
+pub mod limits;
+mod observing;
+mod output;
+mod passing;
+mod record;
+mod session;
+mod shared;
+mod takeover;
+mod worker;
+
+pub use generation::{Generation, GenerationError};
+pub use output::{Effects, ForgeDone, ForgeJob, Output};
+pub use worker::{Worker, WorkerError, WorkerSettings};
+
+use sluice_packet::Instant;
+
+/// The time, as a core's loop reads it once per batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic, since the process started.
+    pub mono: Instant,
+    /// Microseconds since the Unix epoch.
+    pub unix_us: u64,
+}
+
+impl Now {
+    /// Seconds since the Unix epoch.
+    #[must_use]
+    pub const fn unix_s(self) -> u64 {
+        self.unix_us / 1_000_000
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 use sluice_pki::{ForgedLeaf, LeafKey};
@@ -89,6 +89,18 @@ impl ServerIdentity {
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.resolver.0.cert
+    }
+
+    /// Whether the server's own certificate names `host` (RFC 9525 section 6), so that it is the one to show for this SNI.
+    #[must_use]
+    pub fn names(&self, host: &str) -> bool {
+        let Ok(name) = ServerName::try_from(host) else {
+            return false;
+        };
+        let certificate = self.chain().first();
+        let parsed = certificate.and_then(|der| webpki::EndEntityCert::try_from(der).ok());
+        parsed
+            .is_some_and(|certificate| certificate.verify_is_valid_for_subject_name(&name).is_ok())
     }
 
     pub(crate) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {

@@ -1,0 +1,215 @@
+//! Where one flow of the table stands.
+
+use sluice_flow::{Observer, Retention, TimerId};
+use sluice_packet::{Instant, PacketBuf, TcpFrame};
+use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
+
+use crate::holding::Holding;
+use crate::identity::Identity;
+use crate::limits::OBSERVE_TIMEOUT;
+use crate::output::Output;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::{Now, holding, observing};
+
+/// One entry of a core's flow table.
+pub(crate) struct Flow<B> {
+    pub(crate) identity: Identity,
+    pub(crate) state: State<B>,
+    /// When the timer wheel calls for this flow, if it does.
+    pub(crate) alarm: Option<(TimerId, Instant)>,
+    /// In the queue of flows to be serviced at the end of the batch.
+    pub(crate) queued: bool,
+}
+
+/// What is to be done with a flow after something happened to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing changed that a timer depends on.
+    Undisturbed,
+    /// Its timer or its place among the evictable may have changed.
+    Keep,
+    /// It is to be serviced at the end of the batch.
+    Service,
+    /// It is over.
+    Remove,
+}
+
+/// The life of a flow.
+pub(crate) enum State<B> {
+    /// The handshake of the real ends is watched.
+    Observing(Observer),
+    /// Established; the client's first bytes are held.
+    Holding(Box<Holding<B>>),
+    /// Taken over in place.
+    Taken(Box<Session>),
+    /// Forwarded packet by packet.
+    Bypassed(Bypassed),
+    /// Nothing passes any more.
+    Blocked(Blocked),
+}
+
+/// A flow that passes untouched.
+#[derive(Debug, Default)]
+pub(crate) struct Bypassed {
+    pub(crate) code: Option<DecisionCode>,
+    pub(crate) active: Instant,
+    /// FINs seen from client and origin, or a reset.
+    pub(crate) client_finished: bool,
+    pub(crate) origin_finished: bool,
+}
+
+impl Bypassed {
+    pub(crate) fn ended(&self) -> bool {
+        self.client_finished && self.origin_finished
+    }
+}
+
+/// A flow of which nothing passes, recognised until `until`.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    pub(crate) code: DecisionCode,
+    pub(crate) until: Instant,
+}
+
+impl<B> State<B> {
+    fn phase(&self) -> SessionPhase {
+        match self {
+            Self::Observing(_) => SessionPhase::Observed,
+            Self::Holding(_) => SessionPhase::Held,
+            Self::Taken(session) => session.phase(),
+            Self::Bypassed(_) => SessionPhase::Bypassed,
+            Self::Blocked(_) => SessionPhase::Blocked,
+        }
+    }
+
+    /// When the entry may make room for another flow's.
+    pub(crate) fn retention(&self) -> Retention {
+        match self {
+            Self::Observing(_) => Retention::Observed,
+            Self::Taken(session) if session.is_closing() => Retention::Expendable,
+            Self::Holding(_) | Self::Taken(_) | Self::Blocked(_) => Retention::Kept,
+            Self::Bypassed(_) => Retention::Expendable,
+        }
+    }
+}
+
+impl<B: PacketBuf> Flow<B> {
+    /// One packet of this flow, from the client or from the origin.
+    pub(crate) fn on_packet(
+        &mut self,
+        shared: &mut Shared,
+        packet: B,
+        tcp: &TcpFrame,
+        from_client: bool,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) -> After {
+        match &mut self.state {
+            State::Observing(_) => {
+                observing::on_packet(self, shared, packet, tcp, from_client, now, out)
+            }
+            State::Holding(_) => {
+                holding::on_packet(self, shared, packet, tcp, from_client, now, out)
+            }
+            State::Taken(session) => {
+                if !tcp.checksum_ok(packet.frame()) {
+                    out.count(Counter::ChecksumErrors, 1);
+                    out.discard(packet, DropReason::BadChecksum);
+                    return After::Undisturbed;
+                }
+                session
+                    .half(from_client, now.mono)
+                    .tcp
+                    .on_segment(now.mono, &tcp.segment(packet.frame()));
+                out.consume(packet);
+                After::Service
+            }
+            State::Bypassed(bypassed) => {
+                bypassed.on_packet(&self.identity, packet, tcp, from_client, now, out)
+            }
+            State::Blocked(_) => {
+                out.discard(packet, DropReason::BlockedFlow);
+                After::Undisturbed
+            }
+        }
+    }
+
+    /// A time that [`Self::next_timeout`] named has come, perhaps for nothing.
+    pub(crate) fn on_timeout(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) -> After {
+        if now.mono < self.next_timeout() {
+            return After::Keep;
+        }
+        match &mut self.state {
+            State::Holding(_) => holding::on_timeout(self, shared, now, out),
+            State::Observing(_) | State::Bypassed(_) | State::Blocked(_) => After::Remove,
+            State::Taken(_) => After::Service,
+        }
+    }
+
+    /// When something is due if nothing comes.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        match &self.state {
+            State::Observing(_) => self.identity.started + OBSERVE_TIMEOUT,
+            State::Holding(holding) => holding.next_timeout(),
+            State::Taken(session) => session.next_timeout(),
+            State::Bypassed(bypassed) => bypassed.next_timeout(),
+            State::Blocked(blocked) => blocked.until,
+        }
+    }
+
+    /// True for a flow whose four-tuple may be used again by a new SYN.
+    pub(crate) fn is_over(&self) -> bool {
+        match &self.state {
+            State::Observing(_) | State::Holding(_) => false,
+            State::Taken(session) => session.is_closing(),
+            State::Bypassed(_) | State::Blocked(_) => true,
+        }
+    }
+
+    /// As `show sessions` lists it.
+    pub(crate) fn summary(&self, core: u16, now: Instant) -> SessionSummary {
+        let identity = &self.identity;
+        let generation = &identity.generation;
+        let account = match &self.state {
+            State::Taken(session) => Some(session.account()),
+            _ => None,
+        };
+        let code = match &self.state {
+            State::Bypassed(bypassed) => bypassed.code,
+            State::Blocked(blocked) => Some(blocked.code),
+            _ => account.and_then(|account| account.code),
+        };
+        let memory = match &self.state {
+            State::Taken(session) => session.memory_bytes(),
+            State::Holding(holding) => holding.memory_bytes(),
+            _ => 0,
+        };
+        SessionSummary {
+            core,
+            generation: generation.number(),
+            age_us: now.micros().saturating_sub(identity.started.micros()),
+            segment: generation.segment_name(identity.segment.0).to_owned(),
+            vlan: identity.vlan.vids().collect(),
+            client: identity.client,
+            server: identity.server,
+            policy: generation
+                .facts(&identity.candidate)
+                .map_or_else(String::new, |facts| facts.policy.to_string()),
+            sni: account.and_then(|account| account.sni.clone()),
+            phase: self.state.phase(),
+            code,
+            application: account
+                .map(|account| account.application)
+                .unwrap_or_default(),
+            bytes_to_origin: account.map_or(0, |account| account.bytes_to_origin),
+            bytes_to_client: account.map_or(0, |account| account.bytes_to_client),
+            memory_bytes: (size_of::<Self>() + memory) as u64,
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! An established flow whose ClientHello is awaited: the client's bytes are held, everything else passes.
+
+use sluice_flow::{Disregard, Observation, Observer, Recorded};
+use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFlags, TcpFrame, TcpSegment};
+use sluice_policy::NoHello;
+use sluice_telemetry::{Counter, DecisionCode, DropReason, Verdict};
+use sluice_tls::{ClientHello, ClientHelloReader, HelloProgress};
+
+use crate::Now;
+use crate::flow::{After, Flow, State};
+use crate::hold::{Hold, Kept};
+use crate::identity::Identity;
+use crate::limits::{
+    HELD_PACKETS_BEFORE_TAKEOVER, HELLO_TIMEOUT, HOLD_BEFORE_TAKEOVER, HOLD_BYTES_MAX,
+    SILENT_TIMEOUT,
+};
+use crate::observing::no_hello;
+use crate::output::{Effects, Output};
+use crate::passing::{block, bypass, forward};
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::takeover;
+
+/// A flow whose ClientHello is awaited.
+pub(crate) struct Holding<B> {
+    observer: Observer,
+    key: sluice_packet::FlowKey,
+    pub(crate) hold: Hold<B>,
+    reader: ClientHelloReader,
+    established: Instant,
+    /// When the client's first byte came.
+    first_byte: Option<Instant>,
+    /// The origin has sent its FIN before the client said anything.
+    origin_finished: bool,
+}
+
+impl<B: PacketBuf> Holding<B> {
+    /// From the segment that ends the handshake.
+    pub(crate) fn new(observer: Observer, tcp: &TcpFrame, now: Instant) -> Self {
+        Self {
+            observer,
+            key: tcp.key,
+            hold: Hold::new(tcp.seq, HOLD_BYTES_MAX),
+            reader: ClientHelloReader::new(),
+            established: now,
+            first_byte: None,
+            origin_finished: false,
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Instant {
+        match self.first_byte {
+            None => self.established + SILENT_TIMEOUT,
+            Some(first) => first + HOLD_BEFORE_TAKEOVER,
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.reader.memory_bytes() + self.hold.memory_bytes()
+    }
+
+    /// Resets both real ends of a flow that is blocked, as its proxy says. Nothing of the client's has been passed on.
+    pub(crate) fn reset(&self, identity: &Identity, out: &mut dyn Effects) {
+        let Some(recorded) = self.observer.recorded(&self.key) else {
+            return;
+        };
+        let resets = identity.resets();
+        let held = u32::try_from(self.hold.bytes().len()).unwrap_or(u32::MAX);
+        let client = &recorded.toward_originator;
+        let origin = &recorded.toward_responder;
+        let (client_side, origin_side) = (identity.client_side, identity.client_side.other());
+        for (wanted, half, side, acknowledged) in [
+            (resets.client, client, client_side, held),
+            (resets.origin, origin, origin_side, 0),
+        ] {
+            if !wanted {
+                continue;
+            }
+            let reset = reset_segment(half.send_next, half.receive_next + acknowledged);
+            let sent = out.emit(
+                identity.segment,
+                side,
+                half.path.header_bytes(),
+                &mut |buffer| sluice_packet::emit(buffer, &half.path, &reset, &[]).unwrap_or(0),
+            );
+            if sent {
+                out.count(Counter::TcpResetsSent, 1);
+            }
+        }
+    }
+}
+
+fn reset_segment(seq: SeqNum, ack: SeqNum) -> TcpSegment<'static> {
+    TcpSegment {
+        seq,
+        ack,
+        flags: TcpFlags::RST | TcpFlags::ACK,
+        ..TcpSegment::default()
+    }
+}
+
+pub(crate) fn on_packet<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    packet: B,
+    tcp: &TcpFrame,
+    from_client: bool,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    let State::Holding(holding) = &mut flow.state else {
+        return After::Undisturbed;
+    };
+    let side = if from_client {
+        flow.identity.client_side
+    } else {
+        flow.identity.client_side.other()
+    };
+    match holding
+        .observer
+        .on_segment(tcp, packet.frame(), side, now.mono)
+    {
+        Observation::Irregular(why) => {
+            let code = flow.identity.without_hello(no_hello(why)).code;
+            settle(flow, shared, code, (None, None), now, out);
+            return pass_or_drop(flow, packet, from_client, out);
+        }
+        Observation::Reset => {
+            forward(&flow.identity, packet, from_client, out);
+            return After::Remove;
+        }
+        Observation::Disregarded(Disregard::BadChecksum) => {
+            out.count(Counter::ChecksumErrors, 1);
+            out.discard(packet, DropReason::BadChecksum);
+            return After::Undisturbed;
+        }
+        Observation::Disregarded(_) if tcp.payload_len() > 0 && from_client => {
+            // Its receiver takes nothing from it, but some other receiver might: nothing of the client's passes.
+            out.discard(packet, DropReason::IrregularSegment);
+            return After::Undisturbed;
+        }
+        _ => {}
+    }
+    if from_client {
+        return from_the_client(flow, shared, packet, tcp, now, out);
+    }
+    if tcp.payload_len() > 0 {
+        let code = flow.identity.without_hello(NoHello::ServerSpokeFirst).code;
+        if let State::Holding(holding) = &mut flow.state {
+            holding.observer.passed(tcp);
+        }
+        settle(flow, shared, code, (None, None), now, out);
+        return pass_or_drop(flow, packet, from_client, out);
+    }
+    if let State::Holding(holding) = &mut flow.state {
+        holding.origin_finished |= tcp.flags.fin();
+        holding.observer.passed(tcp);
+    }
+    forward(&flow.identity, packet, from_client, out);
+    After::Undisturbed
+}
+
+fn from_the_client<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    packet: B,
+    tcp: &TcpFrame,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    if tcp.payload_len() > 0 {
+        return keep_payload(flow, shared, packet, tcp, true, now, out);
+    }
+    let State::Holding(holding) = &mut flow.state else {
+        return After::Undisturbed;
+    };
+    if !tcp.flags.fin() || holding.hold.is_empty() {
+        // Acknowledgements, keep-alives, and the close of a connection on which nothing was said.
+        holding.observer.passed(tcp);
+        forward(&flow.identity, packet, true, out);
+        return After::Undisturbed;
+    }
+    // The client ends its stream behind a ClientHello that will never be whole.
+    let rejected = holding.hold.keep(packet, tcp);
+    let code = flow.identity.without_hello(NoHello::Malformed).code;
+    let detail = Some("the client closed before its ClientHello was whole".to_owned());
+    settle(flow, shared, code, (None, detail), now, out);
+    match rejected {
+        Some(packet) => pass_or_drop(flow, packet, true, out),
+        None => After::Keep,
+    }
+}
+
+/// Holds a packet with payload and decides as soon as the ClientHello is whole.
+pub(crate) fn keep_payload<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    packet: B,
+    tcp: &TcpFrame,
+    from_client: bool,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    let State::Holding(holding) = &mut flow.state else {
+        return After::Undisturbed;
+    };
+    if holding.origin_finished || !from_client {
+        // A server that has closed already gets nothing that was not looked at.
+        out.discard(packet, DropReason::IrregularSegment);
+        return After::Undisturbed;
+    }
+    let first = *holding.first_byte.get_or_insert(now.mono);
+    let (kept, rejected) = holding.hold.offer(packet, tcp);
+    match (kept, rejected) {
+        (Kept::Contradiction, rejected) => {
+            let code = flow.identity.without_hello(NoHello::Malformed).code;
+            let detail = Some("the client sent two versions of the same bytes".to_owned());
+            settle(flow, shared, code, (None, detail), now, out);
+            rejected.map_or(After::Keep, |packet| pass_or_drop(flow, packet, true, out))
+        }
+        (Kept::Held { fresh }, _) => {
+            let progress = holding.reader.feed(holding.hold.fresh(fresh));
+            let crowded = holding.hold.len() > HELD_PACKETS_BEFORE_TAKEOVER;
+            on_progress(flow, shared, progress, crowded, first, now, out)
+        }
+        (reason @ (Kept::Duplicate | Kept::Full), Some(packet)) => {
+            let full = reason == Kept::Full;
+            out.discard(
+                packet,
+                if full {
+                    DropReason::HoldFull
+                } else {
+                    DropReason::IrregularSegment
+                },
+            );
+            if full {
+                collect(flow, shared, first, now, out)
+            } else {
+                After::Undisturbed
+            }
+        }
+        (Kept::Duplicate | Kept::Full, None) => After::Undisturbed,
+    }
+}
+
+fn on_progress<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    progress: HelloProgress,
+    crowded: bool,
+    first: Instant,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    let (why, detail) = match progress {
+        HelloProgress::NeedMore if crowded => return collect(flow, shared, first, now, out),
+        HelloProgress::NeedMore => return After::Keep,
+        HelloProgress::Complete(hello) => return on_hello(flow, shared, hello, now, out),
+        HelloProgress::NotTls => (NoHello::NotTls, None),
+        HelloProgress::Malformed(error) => (NoHello::Malformed, Some(error.to_string())),
+        HelloProgress::TooLarge => (NoHello::TooLarge, None),
+    };
+    let code = flow.identity.without_hello(why).code;
+    settle(flow, shared, code, (None, detail), now, out);
+    After::Keep
+}
+
+fn on_hello<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    hello: Box<ClientHello>,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    out.count(Counter::ClientHellos, 1);
+    let decision = flow.identity.decide(&hello, shared, now);
+    if decision.verdict != Verdict::Inspect {
+        settle(flow, shared, decision.code, (hello.sni, None), now, out);
+        return After::Keep;
+    }
+    take_over(flow, shared, now, out, |client, origin| {
+        Session::inspect(client, origin, hello, now.mono)
+    })
+}
+
+/// Takes over before the ClientHello is whole: the client's window opens, and the rest is read from there.
+fn collect<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    first: Instant,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    let deadline = first + HELLO_TIMEOUT;
+    take_over(flow, shared, now, out, |client, origin| {
+        Session::collect(client, origin, deadline, now.mono)
+    })
+}
+
+fn take_over<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    now: Now,
+    out: &mut impl Output<B>,
+    session: impl FnOnce(crate::session::Half, crate::session::Half) -> Session,
+) -> After {
+    let State::Holding(holding) = &mut flow.state else {
+        return After::Undisturbed;
+    };
+    let Some(recorded) = recorded(holding) else {
+        let code = flow
+            .identity
+            .without_hello(NoHello::IrregularHandshake)
+            .code;
+        settle(flow, shared, code, (None, None), now, out);
+        return After::Keep;
+    };
+    let (client, origin) = takeover::halves(&recorded, flow.identity.client_side, now.mono);
+    let mut session = session(client, origin);
+    let segment = flow.identity.segment;
+    for packet in holding.hold.release() {
+        if let sluice_packet::Frame::Tcp(tcp) = sluice_packet::parse(segment, packet.frame()) {
+            session
+                .half(true, now.mono)
+                .tcp
+                .on_segment(now.mono, &tcp.segment(packet.frame()));
+        }
+        out.consume(packet);
+    }
+    shared.session_began(out);
+    flow.state = State::Taken(Box::new(session));
+    After::Service
+}
+
+fn recorded<B>(holding: &Holding<B>) -> Option<Recorded> {
+    holding.observer.recorded(&holding.key)
+}
+
+/// Bypasses or blocks, as the code says.
+fn settle<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &Shared,
+    code: DecisionCode,
+    (sni, detail): (Option<String>, Option<String>),
+    now: Now,
+    out: &mut impl Output<B>,
+) {
+    match code.verdict() {
+        Verdict::Block => block(flow, shared, code, (sni, detail), now, out),
+        Verdict::Bypass | Verdict::Inspect => bypass(flow, shared, code, sni, now, out),
+    }
+}
+
+/// The packet that brought a decision about goes the way of the decision.
+fn pass_or_drop<B: PacketBuf>(
+    flow: &Flow<B>,
+    packet: B,
+    from_client: bool,
+    out: &mut impl Output<B>,
+) -> After {
+    match flow.state {
+        State::Blocked(_) => out.discard(packet, DropReason::BlockedFlow),
+        _ => forward(&flow.identity, packet, from_client, out),
+    }
+    After::Keep
+}
+
+/// The client is silent, or its ClientHello does not get whole.
+pub(crate) fn on_timeout<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    let State::Holding(holding) = &flow.state else {
+        return After::Undisturbed;
+    };
+    if let Some(first) = holding.first_byte {
+        return collect(flow, shared, first, now, out);
+    }
+    let code = flow.identity.without_hello(NoHello::TimedOut).code;
+    settle(flow, shared, code, (None, None), now, out);
+    After::Keep
+}

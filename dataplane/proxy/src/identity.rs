@@ -1,0 +1,98 @@
+//! Who a flow is, and the generation that it was first seen under.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use sluice_packet::{Instant, SegmentId, Side, VlanStack};
+use sluice_policy::{Candidate, Decision, FlowFacts, HelloFacts, LoadFacts, NoHello, SegmentIndex};
+use sluice_tls::ClientHello;
+
+use crate::Now;
+use crate::generation::{Generation, Resets};
+use crate::learn::Destination;
+use crate::shared::Shared;
+
+/// What stays the same over the life of a flow.
+pub(crate) struct Identity {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) candidate: Candidate,
+    pub(crate) segment: SegmentId,
+    pub(crate) vlan: VlanStack,
+    /// The port behind which the client lives.
+    pub(crate) client_side: Side,
+    pub(crate) client: SocketAddr,
+    pub(crate) server: SocketAddr,
+    pub(crate) started: Instant,
+    pub(crate) started_unix_us: u64,
+}
+
+impl Identity {
+    /// What policy is asked about.
+    pub(crate) fn flow_facts(&self) -> FlowFacts {
+        flow_facts(self.segment, self.vlan, self.client, self.server)
+    }
+
+    /// Policy's answer to a whole ClientHello.
+    pub(crate) fn decide(&self, hello: &ClientHello, shared: &Shared, now: Now) -> Decision {
+        let destination = Destination {
+            server: self.server,
+            sni: hello.sni.clone(),
+        };
+        let load = LoadFacts {
+            inspected_sessions: shared.inspected_sessions,
+            learned: shared
+                .lessons
+                .recall(&destination, self.client.ip(), now.mono),
+        };
+        let facts = HelloFacts {
+            sni: hello.sni.as_deref(),
+            alpn: &hello.alpn,
+            offers_tls12: hello.offers_tls12(),
+            offers_tls13: hello.offers_tls13(),
+            ech: hello.ech,
+        };
+        self.generation
+            .policy()
+            .decide(&self.candidate, &self.flow_facts(), &facts, &load)
+    }
+
+    /// Policy's answer to what came instead of a ClientHello.
+    pub(crate) fn without_hello(&self, why: NoHello) -> Decision {
+        self.generation
+            .policy()
+            .decide_without_hello(&self.candidate, why)
+    }
+
+    /// Which real ends are reset when this flow is blocked.
+    pub(crate) fn resets(&self) -> Resets {
+        self.generation.facts(&self.candidate).map_or(
+            Resets {
+                client: true,
+                origin: true,
+            },
+            |facts| facts.resets,
+        )
+    }
+
+    /// Whether this flow's outcome is logged when nothing went wrong.
+    pub(crate) fn logs_sessions(&self) -> bool {
+        self.generation
+            .facts(&self.candidate)
+            .is_some_and(|facts| facts.session_logging)
+    }
+}
+
+/// What policy is asked about a flow.
+pub(crate) fn flow_facts(
+    segment: SegmentId,
+    vlan: VlanStack,
+    client: SocketAddr,
+    server: SocketAddr,
+) -> FlowFacts {
+    FlowFacts {
+        client,
+        server,
+        segment: SegmentIndex(segment.0),
+        vlan: vlan.outer_vid(),
+    }
+}

@@ -1,0 +1,85 @@
+//! Every bound of a core's proxy, with its unit in the name.
+
+use core::time::Duration;
+
+/// Largest number of client packets held before the decision. A larger ClientHello is collected by taking over early.
+pub const HELD_PACKETS_MAX: usize = 64;
+
+/// Held client packets, still short of a whole ClientHello, after which the flow is taken over so that the client's
+/// window opens: a client that sends tiny segments would otherwise wait for acknowledgements that never come.
+pub const HELD_PACKETS_BEFORE_TAKEOVER: usize = 8;
+
+/// How long an incomplete ClientHello is held unacknowledged before the flow is taken over to collect the rest.
+pub const HOLD_BEFORE_TAKEOVER: Duration = Duration::from_millis(100);
+
+/// From the first byte of the client to a whole ClientHello.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From the SYN to an established connection.
+pub const OBSERVE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An established connection on which the client has said nothing yet.
+pub const SILENT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// From the decision to inspect to both handshakes done.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An inspected session on which nothing moves.
+pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
+
+/// A bypassed flow on which nothing moves.
+pub const BYPASS_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
+
+/// A bypassed flow after it was seen to end.
+pub const BYPASS_CLOSED_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a blocked flow's stray packets are recognised.
+pub const BLOCKED_LINGER: Duration = Duration::from_secs(10);
+
+/// How long a closed session still answers retransmitted FINs.
+pub const CLOSED_LINGER: Duration = Duration::from_secs(2);
+
+/// How long both halves may take to close after the session has ended.
+pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Receive window of each half of an inspected session, bytes.
+pub const RECEIVE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+
+/// Unacknowledged and queued bytes of each half, bytes.
+pub const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
+
+/// Largest TLS record on the wire: header, 2^14 bytes, and the expansion RFC 5246 section 6.2.3 allows.
+pub const RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 2048;
+
+/// An alert record, sealed: header, explicit nonce, two bytes, content type and tag.
+pub const ALERT_BYTES_MAX: usize = 64;
+
+/// Handshake steps per call of `poll`: a storm of new connections cannot stall established ones.
+pub const HANDSHAKE_STEPS_PER_POLL: usize = 8;
+
+/// Bytes of forged leaves kept per core.
+pub const LEAF_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Sessions that wait for one leaf being forged.
+pub const LEAF_WAITERS_MAX: usize = 4096;
+
+/// Destinations remembered per core as not to be inspected.
+pub const LEARNED_MAX: usize = 4096;
+
+/// How long something learned holds.
+pub const LEARNED_TTL: Duration = Duration::from_secs(3_600);
+
+/// Refusals of a trusted leaf by one client for one destination that are taken for pinning.
+pub const PINNING_REFUSALS: u8 = 3;
+
+/// Bytes of an IP datagram that every port carries: Ethernet without jumbo frames.
+pub const ETHERNET_MTU: u16 = 1500;
+
+/// Bytes held before the decision: the largest ClientHello, and what may follow it in the same window.
+pub const HOLD_BYTES_MAX: usize = 96 * 1024;
+
+const _: () = assert!(RECEIVE_BUFFER_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
+const _: () = assert!(SEND_BUFFER_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
+const _: () = assert!(HELD_PACKETS_BEFORE_TAKEOVER < HELD_PACKETS_MAX);
+const _: () = assert!(HOLD_BEFORE_TAKEOVER.as_millis() < HELLO_TIMEOUT.as_millis());
+const _: () = assert!(HELLO_TIMEOUT.as_millis() < HANDSHAKE_TIMEOUT.as_millis());

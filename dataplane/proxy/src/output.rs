@@ -1,0 +1,62 @@
+//! What a worker hands back to the loop that drives it.
+
+use sluice_packet::{SegmentId, Side};
+use sluice_pki::{ForgeError, ForgeRequest, ForgedLeaf};
+use sluice_telemetry::{Counter, DropReason, FlowRecord};
+
+/// What a session does to the world outside its core, whatever packets are made of.
+pub trait Effects {
+    /// Writes a frame of at most `len` bytes into a fresh buffer and queues it for `to`. `write` returns the bytes written.
+    /// False when there was no buffer; nothing was sent then.
+    fn emit(
+        &mut self,
+        segment: SegmentId,
+        to: Side,
+        len: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) -> bool;
+
+    /// Logs what became of a flow.
+    fn event(&mut self, record: FlowRecord);
+
+    /// Hands a leaf to a helper thread; the answer comes back by [`crate::Worker::on_completion`].
+    fn submit(&mut self, job: ForgeJob);
+
+    /// Moves a counter up.
+    fn count(&mut self, counter: Counter, by: u64);
+
+    /// Sets a gauge.
+    fn gauge(&mut self, counter: Counter, value: u64);
+}
+
+/// The far side of a [`crate::Worker`]: ports, pool, rings and helper threads; vectors in tests.
+pub trait Output<B>: Effects {
+    /// Sends a packet on as it came, out of `to`.
+    fn forward(&mut self, segment: SegmentId, to: Side, packet: B);
+
+    /// Gives a packet back to its pool, and counts why.
+    fn discard(&mut self, packet: B, reason: DropReason);
+
+    /// Gives a packet back to its pool whose content a session has taken.
+    fn consume(&mut self, packet: B) {
+        drop(packet);
+    }
+}
+
+/// A leaf to be forged off the core.
+#[derive(Debug)]
+pub struct ForgeJob {
+    /// Comes back with the answer.
+    pub id: u64,
+    /// What to forge.
+    pub request: ForgeRequest,
+}
+
+/// A helper thread's answer.
+#[derive(Debug)]
+pub struct ForgeDone {
+    /// The job's id.
+    pub id: u64,
+    /// The leaf, or why there is none.
+    pub result: Result<ForgedLeaf, ForgeError>,
+}

@@ -1,0 +1,145 @@
+//! Flows that are not inspected: forwarded packet by packet, or blocked.
+
+use sluice_packet::{PacketBuf, TcpFrame};
+use sluice_policy::NoHello;
+use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason};
+
+use crate::Now;
+use crate::flow::{After, Blocked, Bypassed, Flow, State};
+use crate::identity::Identity;
+use crate::limits::{BLOCKED_LINGER, BYPASS_CLOSED_TIMEOUT, BYPASS_IDLE_TIMEOUT};
+use crate::output::{Effects, Output};
+use crate::shared::Shared;
+
+/// A flow whose handshake was not seen: this appliance was started, or its cable plugged in, in the middle of it.
+pub(crate) fn picked_up<B>(
+    identity: &Identity,
+    why: NoHello,
+    shared: &Shared,
+    now: Now,
+    out: &mut dyn Effects,
+) -> State<B> {
+    let code = identity.without_hello(why).code;
+    shared.decided(identity, code, EndReason::Bypassed, (None, None), now, out);
+    State::Bypassed(Bypassed {
+        code: Some(code),
+        active: now.mono,
+        ..Bypassed::default()
+    })
+}
+
+impl Bypassed {
+    /// A packet of a flow that passes.
+    pub(crate) fn on_packet<B: PacketBuf>(
+        &mut self,
+        identity: &Identity,
+        packet: B,
+        tcp: &TcpFrame,
+        from_client: bool,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) -> After {
+        self.active = now.mono;
+        let before = self.ended();
+        self.client_finished |= tcp.flags.rst() || (tcp.flags.fin() && from_client);
+        self.origin_finished |= tcp.flags.rst() || (tcp.flags.fin() && !from_client);
+        forward(identity, packet, from_client, out);
+        // The alarm comes earlier only when the flow has just ended.
+        if self.ended() && !before {
+            After::Keep
+        } else {
+            After::Undisturbed
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> sluice_packet::Instant {
+        self.active
+            + if self.ended() {
+                BYPASS_CLOSED_TIMEOUT
+            } else {
+                BYPASS_IDLE_TIMEOUT
+            }
+    }
+}
+
+impl Blocked {
+    pub(crate) fn new(code: DecisionCode, now: Now) -> Self {
+        Self {
+            code,
+            until: now.mono + BLOCKED_LINGER,
+        }
+    }
+}
+
+/// Sends a packet of a known flow on as it came.
+pub(crate) fn forward<B: PacketBuf>(
+    identity: &Identity,
+    packet: B,
+    from_client: bool,
+    out: &mut impl Output<B>,
+) {
+    out.count(Counter::ForwardedPackets, 1);
+    out.count(Counter::ForwardedBytes, packet.frame().len() as u64);
+    let to = if from_client {
+        identity.client_side.other()
+    } else {
+        identity.client_side
+    };
+    out.forward(identity.segment, to, packet);
+}
+
+/// Turns a flow into a bypassed one, with what is logged about it.
+pub(crate) fn bypass<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &Shared,
+    code: DecisionCode,
+    sni: Option<String>,
+    now: Now,
+    out: &mut impl Output<B>,
+) {
+    shared.decided(
+        &flow.identity,
+        code,
+        EndReason::Bypassed,
+        (sni, None),
+        now,
+        out,
+    );
+    let bypassed = Bypassed {
+        code: Some(code),
+        active: now.mono,
+        ..Bypassed::default()
+    };
+    let before = core::mem::replace(&mut flow.state, State::Bypassed(bypassed));
+    if let State::Holding(mut holding) = before {
+        for packet in holding.hold.release() {
+            forward(&flow.identity, packet, true, out);
+        }
+    }
+}
+
+/// Turns a flow into a blocked one. What was held never leaves.
+pub(crate) fn block<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &Shared,
+    code: DecisionCode,
+    (sni, detail): (Option<String>, Option<String>),
+    now: Now,
+    out: &mut impl Output<B>,
+) {
+    shared.decided(
+        &flow.identity,
+        code,
+        EndReason::Blocked,
+        (sni, detail),
+        now,
+        out,
+    );
+    let before = core::mem::replace(&mut flow.state, State::Blocked(Blocked::new(code, now)));
+    if let State::Holding(mut holding) = before {
+        holding.reset(&flow.identity, out);
+        for packet in holding.hold.release() {
+            out.discard(packet, DropReason::BlockedFlow);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! One half of a session: the TCP connection to one real end, wearing the other end's clothes.
+
+use sluice_packet::{Instant, PathTemplate, SegmentId, Side};
+use sluice_tcp::{CloseReason, Connection};
+use sluice_telemetry::{Counter, DropReason};
+
+use crate::Effects;
+
+/// The connection to one real end.
+pub(crate) struct Half {
+    pub(crate) tcp: Connection,
+    /// Headers of what is written to this end.
+    path: PathTemplate,
+    /// The port behind which this end lives.
+    side: Side,
+    /// Retransmissions already counted.
+    counted_retransmits: u64,
+}
+
+impl Half {
+    pub(crate) fn new(tcp: Connection, path: PathTemplate, side: Side) -> Self {
+        Self {
+            tcp,
+            path,
+            side,
+            counted_retransmits: 0,
+        }
+    }
+
+    /// Puts everything on the wire that may go now.
+    pub(crate) fn transmit(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) {
+        let path = &self.path;
+        while let Some(outgoing) = self.tcp.poll_transmit(now) {
+            let payload = outgoing.segment.payload.len() + outgoing.rest.len();
+            let len = path.header_bytes() + outgoing.segment.options.wire_bytes() + payload;
+            let written = out.emit(segment, self.side, len, &mut |buffer| {
+                sluice_packet::emit(buffer, path, &outgoing.segment, outgoing.rest).unwrap_or(0)
+            });
+            if !written {
+                // As if the network had lost it: the retransmission timer sends it again.
+                out.count(Counter::Drop(DropReason::NoBuffer), 1);
+            }
+        }
+        let retransmits = self.tcp.stats().retransmits;
+        if retransmits > self.counted_retransmits {
+            out.count(
+                Counter::TcpRetransmits,
+                retransmits - self.counted_retransmits,
+            );
+            self.counted_retransmits = retransmits;
+        }
+    }
+
+    /// True when the peer has sent its last byte and all of it was consumed.
+    pub(crate) fn drained(&mut self) -> bool {
+        self.tcp.peer_finished() && self.tcp.received().is_empty()
+    }
+
+    /// True when the connection ended other than by both FINs.
+    pub(crate) fn broken(&self) -> bool {
+        self.tcp.is_closed() && self.tcp.closed_by() != Some(CloseReason::Finished)
+    }
+}

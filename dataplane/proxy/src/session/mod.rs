@@ -1,0 +1,464 @@
+//! A flow taken over in place: two TCP halves, and between them the stages of an inspected session.
+//!
+//! Each stage is a struct of its own, consumed by the step that leaves it. The origin is asked first: nothing is promised
+//! to the client before the origin has proved itself.
+
+mod account;
+mod half;
+mod handshake;
+mod relay;
+mod splice;
+
+use std::sync::Arc;
+
+use sluice_flow::FlowId;
+use sluice_packet::Instant;
+use sluice_pki::ForgedLeaf;
+use sluice_tcp::{CloseReason, StateName};
+use sluice_telemetry::{Counter, DecisionCode, EndReason, Party, SessionPhase};
+use sluice_tls::ClientHello;
+
+pub(crate) use account::Account;
+pub(crate) use half::Half;
+use handshake::{AwaitingLeaf, Collecting, MeetingClient, MeetingOrigin};
+use relay::Relay;
+use splice::Splice;
+
+use crate::identity::Identity;
+use crate::limits::{CLOSED_LINGER, CLOSING_TIMEOUT, HANDSHAKE_TIMEOUT, SESSION_IDLE_TIMEOUT};
+use crate::shared::Shared;
+use crate::{Effects, Now};
+
+/// What a session needs next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing until a packet, a timer or a leaf comes.
+    Wait,
+    /// Handshake work is ready, but this turn's budget is spent.
+    Handshake,
+    /// The entry can go: both halves have closed.
+    Gone,
+}
+
+/// One session's turn: what it works with while it is serviced.
+pub(crate) struct Turn<'a> {
+    pub(crate) flow: FlowId,
+    pub(crate) identity: &'a Identity,
+    pub(crate) shared: &'a mut Shared,
+    pub(crate) now: Now,
+    pub(crate) out: &'a mut dyn Effects,
+    /// Handshake steps left in this poll.
+    pub(crate) budget: &'a mut usize,
+    /// A step was wanted when none was left.
+    pub(crate) starved: bool,
+}
+
+impl Turn<'_> {
+    /// True when one more handshake step may be taken in this poll.
+    fn take_handshake_step(&mut self) -> bool {
+        if *self.budget == 0 {
+            self.starved = true;
+            return false;
+        }
+        *self.budget -= 1;
+        true
+    }
+}
+
+/// Where a session stands.
+enum Stage {
+    /// Taken over early: the ClientHello is still coming in.
+    Collecting(Collecting),
+    /// Bypassed after an early takeover.
+    Splicing(Splice),
+    /// TLS handshake with the origin.
+    MeetingOrigin(Box<MeetingOrigin>),
+    /// The origin is known; the leaf is being forged.
+    AwaitingLeaf(Box<AwaitingLeaf>),
+    /// TLS handshake with the client.
+    MeetingClient(Box<MeetingClient>),
+    /// Both handshakes done.
+    Relaying(Box<Relay>),
+    /// Ended; the halves close.
+    Closing,
+}
+
+/// What one step of a stage leads to.
+enum Step {
+    /// The stage stays as it is, until more arrives.
+    Stay(Stage),
+    /// The next stage, to be run at once.
+    Enter(Stage),
+    /// The session ends here and now.
+    Fail(Failure),
+}
+
+/// Why a session ends before its peers ended it.
+struct Failure {
+    code: DecisionCode,
+    ended: EndReason,
+    detail: Option<String>,
+}
+
+impl Failure {
+    /// Something the appliance lacks or could not do.
+    fn ours(code: DecisionCode, detail: Option<String>) -> Self {
+        Self {
+            code,
+            ended: EndReason::Failed(Party::Appliance),
+            detail,
+        }
+    }
+}
+
+/// One flow taken over.
+pub(crate) struct Session {
+    client: Half,
+    origin: Half,
+    stage: Stage,
+    hello: Option<Box<ClientHello>>,
+    account: Account,
+    /// The stage's own time limit.
+    deadline: Instant,
+    /// Last time a packet came.
+    active: Instant,
+    reported: bool,
+}
+
+impl Session {
+    /// Takes over to read the rest of a ClientHello that does not arrive in one window.
+    pub(crate) fn collect(client: Half, origin: Half, deadline: Instant, now: Instant) -> Self {
+        Self::new(
+            client,
+            origin,
+            Stage::Collecting(Collecting::default()),
+            None,
+            deadline,
+            now,
+        )
+    }
+
+    /// Takes over to inspect.
+    pub(crate) fn inspect(
+        client: Half,
+        origin: Half,
+        hello: Box<ClientHello>,
+        now: Instant,
+    ) -> Self {
+        let stage = Stage::MeetingOrigin(Box::default());
+        Self::new(
+            client,
+            origin,
+            stage,
+            Some(hello),
+            now + HANDSHAKE_TIMEOUT,
+            now,
+        )
+    }
+
+    fn new(
+        client: Half,
+        origin: Half,
+        stage: Stage,
+        hello: Option<Box<ClientHello>>,
+        deadline: Instant,
+        now: Instant,
+    ) -> Self {
+        let account = Account {
+            sni: hello.as_ref().and_then(|hello| hello.sni.clone()),
+            ..Account::default()
+        };
+        Self {
+            client,
+            origin,
+            stage,
+            hello,
+            account,
+            deadline,
+            active: now,
+            reported: false,
+        }
+    }
+
+    /// The half that talks to the client, or the one that talks to the origin.
+    pub(crate) fn half(&mut self, client: bool, now: Instant) -> &mut Half {
+        self.active = now;
+        if client {
+            &mut self.client
+        } else {
+            &mut self.origin
+        }
+    }
+
+    /// A leaf that this session waited for.
+    pub(crate) fn on_leaf(&mut self, leaf: Result<Arc<ForgedLeaf>, String>) {
+        if let Stage::AwaitingLeaf(awaiting) = &mut self.stage {
+            awaiting.answer(leaf);
+        }
+    }
+
+    /// Does whatever can be done now.
+    pub(crate) fn service(&mut self, turn: &mut Turn<'_>) -> Next {
+        let now = turn.now.mono;
+        self.note_broken_halves(now);
+        self.run_stages(turn);
+        self.client.transmit(turn.identity.segment, now, turn.out);
+        self.origin.transmit(turn.identity.segment, now, turn.out);
+        self.note_broken_halves(now);
+        if turn.starved {
+            return Next::Handshake;
+        }
+        if !self.is_closing() {
+            return Next::Wait;
+        }
+        let closed =
+            |half: &Half| matches!(half.tcp.state(), StateName::Closed | StateName::TimeWait);
+        if closed(&self.client) && closed(&self.origin) {
+            // What TIME-WAIT is for is the real ends' business; here it only answers FINs that come again.
+            self.deadline = self.deadline.min(now + CLOSED_LINGER);
+        }
+        let gone = self.client.tcp.is_closed() && self.origin.tcp.is_closed();
+        if gone || now >= self.deadline {
+            Next::Gone
+        } else {
+            Next::Wait
+        }
+    }
+
+    fn run_stages(&mut self, turn: &mut Turn<'_>) {
+        loop {
+            let stage = core::mem::replace(&mut self.stage, Stage::Closing);
+            let step = match stage {
+                Stage::Collecting(stage) => stage.step(self, turn),
+                Stage::MeetingOrigin(stage) => stage.step(self, turn),
+                Stage::AwaitingLeaf(stage) => stage.step(self, turn),
+                Stage::MeetingClient(stage) => stage.step(self, turn),
+                Stage::Relaying(relay) => self.relay(relay, turn),
+                Stage::Splicing(splice) => self.splice(splice, turn.now.mono),
+                Stage::Closing => return,
+            };
+            match step {
+                Step::Stay(stage) => {
+                    self.stage = stage;
+                    return;
+                }
+                Step::Enter(stage) => self.stage = stage,
+                Step::Fail(failure) => {
+                    self.fail(failure, turn.identity, turn.now.mono);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn relay(&mut self, mut relay: Box<Relay>, turn: &mut Turn<'_>) -> Step {
+        let now = turn.now.mono;
+        let result = relay.pump(&mut self.client, &mut self.origin);
+        let to_origin = relay.bytes_to_origin() - self.account.bytes_to_origin;
+        let to_client = relay.bytes_to_client() - self.account.bytes_to_client;
+        self.account.bytes_to_origin += to_origin;
+        self.account.bytes_to_client += to_client;
+        turn.out.count(Counter::BytesInspectedToOrigin, to_origin);
+        turn.out.count(Counter::BytesInspectedToClient, to_client);
+        self.account.application = relay.application();
+        let ended = match result {
+            Err(error) => {
+                // The alert has been passed on: both ends are told to finish rather than cut off.
+                self.account.detail = Some(error.to_string());
+                EndReason::Failed(if error.is_client() {
+                    Party::Client
+                } else {
+                    Party::Origin
+                })
+            }
+            Ok(()) if relay.finished() => EndReason::Closed,
+            Ok(()) if relay.notified() && (self.client.broken() || self.origin.broken()) => {
+                EndReason::Closed
+            }
+            Ok(()) => {
+                self.deadline = self.active + SESSION_IDLE_TIMEOUT;
+                return Step::Stay(Stage::Relaying(relay));
+            }
+        };
+        self.client.tcp.finish();
+        self.origin.tcp.finish();
+        self.end(ended, now);
+        Step::Stay(Stage::Closing)
+    }
+
+    fn splice(&mut self, mut splice: Splice, now: Instant) -> Step {
+        splice.pump(&mut self.client, &mut self.origin);
+        self.account.bytes_to_origin = splice.bytes_to_origin;
+        self.account.bytes_to_client = splice.bytes_to_client;
+        if splice.finished() {
+            self.end(EndReason::Closed, now);
+            return Step::Stay(Stage::Closing);
+        }
+        self.deadline = self.active + SESSION_IDLE_TIMEOUT;
+        Step::Stay(Stage::Splicing(splice))
+    }
+
+    /// A half that ended by reset or time-out ends the other one too.
+    fn note_broken_halves(&mut self, now: Instant) {
+        if matches!(self.stage, Stage::Closing) {
+            return;
+        }
+        let client_broken = self.client.broken();
+        if !client_broken && !self.origin.broken() {
+            return;
+        }
+        if let Stage::Relaying(relay) = &self.stage
+            && relay.notified()
+        {
+            // The reset came after both ends had said goodbye; the relay ends the session in order.
+            return;
+        }
+        let half = if client_broken {
+            &self.client
+        } else {
+            &self.origin
+        };
+        let ended = match (half.tcp.closed_by(), client_broken) {
+            (Some(CloseReason::TimedOut), _) => EndReason::TimedOut,
+            (_, true) => EndReason::ClientReset,
+            (_, false) => EndReason::OriginReset,
+        };
+        if !matches!(self.stage, Stage::Relaying(_) | Stage::Splicing(_)) {
+            let code = if client_broken {
+                DecisionCode::BlockClientHandshakeFailed
+            } else {
+                DecisionCode::BlockOriginHandshakeFailed
+            };
+            self.account.code = Some(code);
+        }
+        self.client.tcp.abort();
+        self.origin.tcp.abort();
+        self.end(ended, now);
+    }
+
+    /// Ends the session by decision or failure: resets go out as the profile says.
+    fn fail(&mut self, failure: Failure, identity: &Identity, now: Instant) {
+        self.account.code = Some(failure.code);
+        self.account.detail = failure.detail;
+        let resets = identity.resets();
+        for (half, reset) in [
+            (&mut self.client, resets.client),
+            (&mut self.origin, resets.origin),
+        ] {
+            if reset {
+                half.tcp.abort();
+            } else {
+                half.tcp.finish();
+            }
+        }
+        self.end(failure.ended, now);
+    }
+
+    fn end(&mut self, ended: EndReason, now: Instant) {
+        self.account.ended.get_or_insert(ended);
+        self.stage = Stage::Closing;
+        self.hello = None;
+        self.deadline = now
+            + if ended == EndReason::Closed {
+                CLOSING_TIMEOUT
+            } else {
+                CLOSED_LINGER
+            };
+    }
+
+    /// The account, once, when the session has ended.
+    pub(crate) fn report(&mut self) -> Option<Account> {
+        if self.reported || self.account.ended.is_none() {
+            return None;
+        }
+        self.reported = true;
+        Some(core::mem::take(&mut self.account))
+    }
+
+    /// The account of a session that is given up where it stands, unless it was reported before.
+    pub(crate) fn close(&mut self, ended: EndReason) -> Option<Account> {
+        self.account.ended.get_or_insert(ended);
+        self.report()
+    }
+
+    /// A time that [`Self::next_timeout`] named has come.
+    pub(crate) fn on_timeout(&mut self, identity: &Identity, now: Instant) {
+        self.client.tcp.on_timeout(now);
+        self.origin.tcp.on_timeout(now);
+        if now < self.deadline || matches!(self.stage, Stage::Closing) {
+            return;
+        }
+        let failure = match &self.stage {
+            Stage::Collecting(_) => {
+                let code = identity
+                    .without_hello(sluice_policy::NoHello::TimedOut)
+                    .code;
+                Failure {
+                    code,
+                    ended: EndReason::TimedOut,
+                    detail: None,
+                }
+            }
+            Stage::MeetingOrigin(_) => Failure {
+                code: DecisionCode::BlockOriginHandshakeFailed,
+                ended: EndReason::TimedOut,
+                detail: Some("the origin did not complete its TLS handshake in time".to_owned()),
+            },
+            Stage::AwaitingLeaf(_) => Failure {
+                code: DecisionCode::BlockForgingFailed,
+                ended: EndReason::TimedOut,
+                detail: Some("the leaf was not forged in time".to_owned()),
+            },
+            Stage::MeetingClient(_) => Failure {
+                code: DecisionCode::BlockClientHandshakeFailed,
+                ended: EndReason::TimedOut,
+                detail: Some("the client did not complete its TLS handshake in time".to_owned()),
+            },
+            Stage::Relaying(_) | Stage::Splicing(_) | Stage::Closing => {
+                self.client.tcp.abort();
+                self.origin.tcp.abort();
+                self.end(EndReason::TimedOut, now);
+                return;
+            }
+        };
+        self.fail(failure, identity, now);
+    }
+
+    /// When [`Self::on_timeout`] wants to be called, at the latest.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        let halves = [
+            self.client.tcp.next_timeout(),
+            self.origin.tcp.next_timeout(),
+        ];
+        halves
+            .into_iter()
+            .flatten()
+            .fold(self.deadline, Instant::min)
+    }
+
+    /// True once the session has ended and only its TCP halves are left.
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.stage, Stage::Closing)
+    }
+
+    pub(crate) fn phase(&self) -> SessionPhase {
+        match &self.stage {
+            Stage::Collecting(_) => SessionPhase::Held,
+            Stage::Splicing(_) => SessionPhase::Bypassed,
+            Stage::MeetingOrigin(_) => SessionPhase::OriginHandshake,
+            Stage::AwaitingLeaf(_) => SessionPhase::Forging,
+            Stage::MeetingClient(_) => SessionPhase::ClientHandshake,
+            Stage::Relaying(_) => SessionPhase::Relaying,
+            Stage::Closing => SessionPhase::Closing,
+        }
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Bytes this session holds, its buffers included.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.client.tcp.memory_bytes() + self.origin.tcp.memory_bytes()
+    }
+}

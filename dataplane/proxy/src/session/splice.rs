@@ -1,0 +1,34 @@
+//! A flow that was taken over to collect its ClientHello and then decided to be bypassed: its bytes pass unread.
+
+use super::half::Half;
+
+/// How far each direction has come.
+#[derive(Debug, Default)]
+pub(crate) struct Splice {
+    to_origin_finished: bool,
+    to_client_finished: bool,
+    pub(crate) bytes_to_origin: u64,
+    pub(crate) bytes_to_client: u64,
+}
+
+impl Splice {
+    /// Moves whatever can move, both ways.
+    pub(crate) fn pump(&mut self, client: &mut Half, origin: &mut Half) {
+        self.bytes_to_origin += pass(client, origin, &mut self.to_origin_finished);
+        self.bytes_to_client += pass(origin, client, &mut self.to_client_finished);
+    }
+
+    pub(crate) fn finished(&self) -> bool {
+        self.to_origin_finished && self.to_client_finished
+    }
+}
+
+fn pass(from: &mut Half, to: &mut Half, finished: &mut bool) -> u64 {
+    let taken = to.tcp.send(from.tcp.received());
+    from.tcp.consume(taken);
+    if !*finished && from.drained() {
+        to.tcp.finish();
+        *finished = true;
+    }
+    taken as u64
+}

@@ -1,0 +1,416 @@
+//! One core's worker: every packet of its flows, their timers and their turns.
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sluice_flow::{FlowId, FlowTable, TimerWheel};
+use sluice_packet::{Frame, Instant, PacketBuf, SegmentId, Side, TcpFrame, parse};
+use sluice_pki::LeafKey;
+use sluice_policy::NoHello;
+use sluice_random::{CoreRandom, RandomError};
+use sluice_telemetry::{Counter, DropReason, EndReason, SessionSummary};
+use sluice_tls::{IdentityError, TlsContext, TlsContextError};
+use thiserror::Error;
+
+use crate::flow::{After, Flow, State};
+use crate::generation::Generation;
+use crate::identity::{Identity, flow_facts};
+use crate::learn::Lessons;
+use crate::leaves::Leaves;
+use crate::limits::HANDSHAKE_STEPS_PER_POLL;
+use crate::output::{ForgeDone, Output};
+use crate::session::{Next, Turn};
+use crate::shared::Shared;
+use crate::{Now, observing, passing};
+
+/// What a worker is made with.
+pub struct WorkerSettings {
+    /// Flows the table has room for.
+    pub flows_max: usize,
+    /// The key of all leaves of this process.
+    pub leaf_key: Arc<LeafKey>,
+    /// Keys the table's hash, so that nobody can choose flows that collide.
+    pub hash_key: [u8; 16],
+    /// When the process started.
+    pub now: Instant,
+}
+
+/// Why a worker cannot be made.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// The leaf key cannot be loaded.
+    #[error("the leaf key cannot be used: {0}")]
+    LeafKey(#[from] IdentityError),
+    /// No random bytes.
+    #[error("the random generator cannot be seeded: {0}")]
+    Random(#[from] RandomError),
+    /// The TLS engine has no usable provider.
+    #[error("the TLS engine cannot be set up: {0}")]
+    Tls(#[from] TlsContextError),
+}
+
+/// One core's flows and what they share.
+///
+/// Sans-IO: packets, time and completions come in, and everything that leaves goes through [`Output`].
+pub struct Worker<B> {
+    pub(crate) table: FlowTable<Flow<B>>,
+    pub(crate) shared: Shared,
+    generation: Option<Arc<Generation>>,
+    wheel: TimerWheel<FlowId>,
+    /// Flows that something happened to since the last poll.
+    touched: VecDeque<FlowId>,
+    /// Flows forgotten to make room.
+    evicted: u64,
+}
+
+impl<B: PacketBuf> Worker<B> {
+    /// A worker without a generation: it forwards everything until it adopts one.
+    ///
+    /// # Errors
+    /// [`WorkerError`] when the leaf key is unusable.
+    pub fn new(core: u16, settings: WorkerSettings) -> Result<Self, WorkerError> {
+        let leaves = Leaves::new(settings.leaf_key, CoreRandom::new()?)?;
+        Ok(Self {
+            table: FlowTable::new(settings.flows_max, settings.hash_key),
+            shared: Shared {
+                core,
+                tls: TlsContext::new()?,
+                leaves,
+                lessons: Lessons::default(),
+                inspected_sessions: 0,
+            },
+            generation: None,
+            wheel: TimerWheel::new(settings.now, settings.flows_max),
+            touched: VecDeque::new(),
+            evicted: 0,
+        })
+    }
+
+    /// Takes a generation for all flows that begin from now on. Flows under way keep theirs.
+    pub fn adopt(&mut self, generation: Arc<Generation>) {
+        self.shared.leaves.purge(generation.number());
+        self.generation = Some(generation);
+    }
+
+    /// The generation that new flows get.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.generation
+            .as_ref()
+            .map(|generation| generation.number())
+    }
+
+    /// One packet from the wire.
+    pub fn on_packet(
+        &mut self,
+        segment: SegmentId,
+        from: Side,
+        packet: B,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) {
+        let Frame::Tcp(tcp) = parse(segment, packet.frame()) else {
+            forward(segment, from, packet, out);
+            return;
+        };
+        match self.table.lookup(&tcp.key) {
+            Some(id) => self.on_known(id, from, packet, &tcp, now, out),
+            None => self.on_unknown(from, packet, &tcp, now, out),
+        }
+    }
+
+    /// A helper thread's answer to a job that was submitted.
+    pub fn on_completion(&mut self, done: ForgeDone, out: &mut impl Output<B>) {
+        let (waiters, leaf) = self.shared.leaves.complete(done, out);
+        for id in waiters {
+            if let Some(flow) = self.table.get_mut(id)
+                && let State::Taken(session) = &mut flow.state
+            {
+                session.on_leaf(leaf.clone());
+                touch(id, flow, &mut self.touched);
+            }
+        }
+    }
+
+    /// Timers that are due, and a turn for every flow that something happened to. True if there was any work.
+    pub fn poll(&mut self, now: Now, out: &mut impl Output<B>) -> bool {
+        let mut worked = false;
+        let Self {
+            table,
+            wheel,
+            touched,
+            ..
+        } = self;
+        wheel.expire(now.mono, |id: FlowId| {
+            if let Some(flow) = table.get_mut(id) {
+                flow.alarm = None;
+                touch(id, flow, touched);
+            }
+        });
+        let mut budget = HANDSHAKE_STEPS_PER_POLL;
+        for _ in 0..self.touched.len() {
+            let Some(id) = self.touched.pop_front() else {
+                break;
+            };
+            worked = true;
+            self.service(id, &mut budget, now, out);
+        }
+        worked
+    }
+
+    /// When [`Self::poll`] has work again if no packet comes; now, if it has work left.
+    #[must_use]
+    pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        if self.touched.is_empty() {
+            self.wheel.next_timeout()
+        } else {
+            Some(now)
+        }
+    }
+
+    /// Sets the gauges: flows, queues and memory as they are now.
+    pub fn gauges(&self, out: &mut impl Output<B>) {
+        let taken = u64::from(self.shared.inspected_sessions);
+        out.gauge(Counter::FlowsTaken, taken);
+        out.gauge(
+            Counter::FlowsObserved,
+            (self.table.len() as u64).saturating_sub(taken),
+        );
+        out.gauge(Counter::HandshakesPending, self.touched.len() as u64);
+        out.gauge(Counter::LeafCacheBytes, self.shared.leaves.bytes() as u64);
+        out.gauge(Counter::FlowsEvicted, self.evicted);
+    }
+
+    /// Up to `limit` of this core's flows, taken-over ones first.
+    #[must_use]
+    pub fn sessions(&self, limit: usize, now: Instant) -> Vec<SessionSummary> {
+        let (taken, rest): (Vec<_>, Vec<_>) = self
+            .table
+            .iter()
+            .partition(|(_, _, flow)| matches!(flow.state, State::Taken(_)));
+        let flows = taken.into_iter().chain(rest).take(limit);
+        flows
+            .map(|(_, _, flow)| flow.summary(self.shared.core, now))
+            .collect()
+    }
+
+    fn on_unknown(
+        &mut self,
+        from: Side,
+        packet: B,
+        tcp: &TcpFrame,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) {
+        let Some(generation) = &self.generation else {
+            forward(tcp.key.segment, from, packet, out);
+            return;
+        };
+        let opens = tcp.flags.syn() && !tcp.flags.ack();
+        let as_client = (from, tcp.source, tcp.destination);
+        let as_server = (from.other(), tcp.destination, tcp.source);
+        let orientations: &[(Side, SocketAddr, SocketAddr)] = if opens {
+            &[as_client]
+        } else {
+            &[as_client, as_server]
+        };
+        let found = orientations.iter().find_map(|(side, client, server)| {
+            let facts = flow_facts(tcp.key.segment, tcp.key.vlan, *client, *server);
+            let candidate = generation.policy().candidate(&facts)?;
+            Some((candidate, *side, *client, *server))
+        });
+        let Some((candidate, client_side, client, server)) = found else {
+            forward(tcp.key.segment, from, packet, out);
+            return;
+        };
+        if tcp.flags.rst() {
+            forward(tcp.key.segment, from, packet, out);
+            return;
+        }
+        out.count(Counter::FlowsCandidate, 1);
+        let identity = Identity {
+            generation: Arc::clone(generation),
+            candidate,
+            segment: tcp.key.segment,
+            vlan: tcp.key.vlan,
+            client_side,
+            client,
+            server,
+            started: now.mono,
+            started_unix_us: now.unix_us,
+        };
+        let state = if opens {
+            observing::begin(&identity, &self.shared, &packet, tcp, now, out)
+        } else {
+            let signed = tcp.options.signature;
+            let why = if signed {
+                NoHello::TcpSignature
+            } else {
+                NoHello::IrregularHandshake
+            };
+            passing::picked_up(&identity, why, &self.shared, now, out)
+        };
+        let flow = Flow {
+            identity,
+            state,
+            alarm: None,
+            queued: false,
+        };
+        let retention = flow.state.retention();
+        match self.table.insert(tcp.key, flow, retention) {
+            Ok(inserted) => {
+                if let Some(evicted) = inserted.evicted {
+                    self.evicted += 1;
+                    self.forget(evicted.value, EndReason::Evicted, now, out);
+                }
+                self.set_alarm(inserted.id, now.mono);
+                forward(tcp.key.segment, from, packet, out);
+            }
+            // Nothing may slip past inspection because the table is full of flows that are inspected.
+            Err(_) => out.discard(packet, DropReason::FlowTableFull),
+        }
+    }
+
+    fn on_known(
+        &mut self,
+        id: FlowId,
+        from: Side,
+        packet: B,
+        tcp: &TcpFrame,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) {
+        let Some(flow) = self.table.get_mut(id) else {
+            forward(tcp.key.segment, from, packet, out);
+            return;
+        };
+        let from_client = tcp.source == flow.identity.client;
+        if from_client != (from == flow.identity.client_side) {
+            // The right addresses on the wrong wire.
+            out.discard(packet, DropReason::IrregularSegment);
+            return;
+        }
+        let opens = tcp.flags.syn() && !tcp.flags.ack();
+        if opens && from_client && flow.is_over() {
+            // The four-tuple is used again.
+            self.remove(id, now, out);
+            self.on_unknown(from, packet, tcp, now, out);
+            return;
+        }
+        let before = flow.state.retention();
+        let after = flow.on_packet(&mut self.shared, packet, tcp, from_client, now, out);
+        let retention = flow.state.retention();
+        match after {
+            After::Undisturbed => {}
+            After::Keep => self.set_alarm(id, now.mono),
+            After::Service => touch(id, flow, &mut self.touched),
+            After::Remove => return self.remove(id, now, out),
+        }
+        if retention != before {
+            self.table.retain(id, retention);
+        }
+    }
+
+    fn service(&mut self, id: FlowId, budget: &mut usize, now: Now, out: &mut impl Output<B>) {
+        let Some(flow) = self.table.get_mut(id) else {
+            return;
+        };
+        flow.queued = false;
+        let next = match &mut flow.state {
+            State::Taken(session) => {
+                if session.next_timeout() <= now.mono {
+                    session.on_timeout(&flow.identity, now.mono);
+                }
+                let mut turn = Turn {
+                    flow: id,
+                    identity: &flow.identity,
+                    shared: &mut self.shared,
+                    now,
+                    out,
+                    budget,
+                    starved: false,
+                };
+                let next = session.service(&mut turn);
+                if let Some(account) = session.report() {
+                    self.shared
+                        .session_ended(&flow.identity, &account, now, out);
+                }
+                next
+            }
+            _ => match flow.on_timeout(&mut self.shared, now, out) {
+                After::Keep | After::Undisturbed => Next::Wait,
+                After::Service => Next::Handshake,
+                After::Remove => Next::Gone,
+            },
+        };
+        let retention = flow.state.retention();
+        if self.table.retention(id) != Some(retention) {
+            self.table.retain(id, retention);
+        }
+        match next {
+            Next::Wait => self.set_alarm(id, now.mono),
+            Next::Handshake => {
+                if let Some(flow) = self.table.get_mut(id) {
+                    touch(id, flow, &mut self.touched);
+                }
+            }
+            Next::Gone => self.remove(id, now, out),
+        }
+    }
+
+    fn set_alarm(&mut self, id: FlowId, now: Instant) {
+        let Some(flow) = self.table.get_mut(id) else {
+            return;
+        };
+        let due = flow.next_timeout().max(now);
+        // A later time is not worth a rescheduling: the alarm finds nothing due and is set anew.
+        match flow.alarm {
+            Some((_, alarm)) if alarm <= due => {}
+            Some((timer, _)) if self.wheel.reschedule(timer, due) => {
+                flow.alarm = Some((timer, due))
+            }
+            _ => flow.alarm = Some((self.wheel.schedule(id, due), due)),
+        }
+    }
+
+    fn remove(&mut self, id: FlowId, now: Now, out: &mut impl Output<B>) {
+        if let Some(removed) = self.table.remove(id) {
+            self.forget(removed.value, EndReason::Stopped, now, out);
+        }
+    }
+
+    /// Gives back what a flow held that is no longer in the table.
+    fn forget(&mut self, mut flow: Flow<B>, why: EndReason, now: Now, out: &mut impl Output<B>) {
+        if let Some((timer, _)) = flow.alarm {
+            self.wheel.cancel(timer);
+        }
+        match &mut flow.state {
+            State::Holding(holding) => {
+                for packet in holding.hold.release() {
+                    out.discard(packet, DropReason::ClosedFlow);
+                }
+            }
+            State::Taken(session) => {
+                if let Some(account) = session.close(why) {
+                    self.shared
+                        .session_ended(&flow.identity, &account, now, out);
+                }
+            }
+            State::Observing(_) | State::Bypassed(_) | State::Blocked(_) => {}
+        }
+    }
+}
+
+fn touch<B>(id: FlowId, flow: &mut Flow<B>, touched: &mut VecDeque<FlowId>) {
+    if !flow.queued {
+        flow.queued = true;
+        touched.push_back(id);
+    }
+}
+
+fn forward<B: PacketBuf>(segment: SegmentId, from: Side, packet: B, out: &mut impl Output<B>) {
+    out.count(Counter::ForwardedPackets, 1);
+    out.count(Counter::ForwardedBytes, packet.frame().len() as u64);
+    out.forward(segment, from.other(), packet);
+}

@@ -1,0 +1,399 @@
+//! One real end: TCP, and an application on it.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use sluice_packet::{Frame, Instant, PathTemplate, SeqNum, VlanStack, emit, parse};
+use sluice_tcp::{Config, Connection, Opening};
+
+use super::SEGMENT;
+use super::certificates::{Ca, Issued};
+
+/// What an end says and hears.
+pub enum App {
+    /// A TLS client that sends `request` and finishes when `reply_bytes` have come.
+    TlsClient {
+        connection: Box<ClientConnection>,
+        request: Vec<u8>,
+        sent: usize,
+        reply_bytes: usize,
+        closed: bool,
+    },
+    /// A TLS server that answers every `request_bytes` received with `reply`.
+    TlsServer {
+        config: Arc<ServerConfig>,
+        connection: Option<Box<ServerConnection>>,
+        request_bytes: usize,
+        reply: Vec<u8>,
+        queued: usize,
+        answered: bool,
+    },
+    /// Chunks written as separate segments; everything heard is kept.
+    Raw { chunks: Vec<Vec<u8>>, finish: bool },
+}
+
+pub struct End {
+    tcp: Option<Connection>,
+    path: Option<PathTemplate>,
+    pub app: App,
+    /// Plaintext, or raw bytes, that this end received.
+    pub heard: Vec<u8>,
+    /// Why TLS failed at this end.
+    pub error: Option<rustls::Error>,
+    /// The server's certificate as this client saw it.
+    pub peer_certificate: Option<Vec<u8>>,
+    pub saw_close_notify: bool,
+    iss: SeqNum,
+}
+
+impl App {
+    pub fn client(
+        root: &Ca,
+        name: &str,
+        alpn: &[&str],
+        request: &[u8],
+        reply_bytes: usize,
+    ) -> Self {
+        Self::client_versions(root, name, alpn, request, reply_bytes, rustls::ALL_VERSIONS)
+    }
+
+    pub fn client_versions(
+        root: &Ca,
+        name: &str,
+        alpn: &[&str],
+        request: &[u8],
+        reply_bytes: usize,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(root.issued.leaf().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.time_provider = Arc::new(FixedTime);
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connection = Box::new(ClientConnection::new(Arc::new(config), name).unwrap());
+        Self::TlsClient {
+            connection,
+            request: request.to_vec(),
+            sent: 0,
+            reply_bytes,
+            closed: false,
+        }
+    }
+
+    pub fn server(issued: &Issued, alpn: &[&str], request_bytes: usize, reply: &[u8]) -> Self {
+        Self::server_config(
+            server_config(issued, alpn, rustls::ALL_VERSIONS),
+            request_bytes,
+            reply,
+        )
+    }
+
+    pub fn server_config(config: ServerConfig, request_bytes: usize, reply: &[u8]) -> Self {
+        let config = Arc::new(config);
+        Self::TlsServer {
+            config,
+            connection: None,
+            request_bytes,
+            reply: reply.to_vec(),
+            queued: 0,
+            answered: false,
+        }
+    }
+
+    pub fn raw(chunks: &[&[u8]]) -> Self {
+        Self::Raw {
+            chunks: chunks.iter().map(|chunk| chunk.to_vec()).rev().collect(),
+            finish: false,
+        }
+    }
+}
+
+pub fn server_config(
+    issued: &Issued,
+    alpn: &[&str],
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(issued.chain.clone(), issued.key())
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config
+}
+
+/// The world's clock does not move certificates out of their validity.
+#[derive(Debug)]
+struct FixedTime;
+
+impl rustls::time_provider::TimeProvider for FixedTime {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(
+            std::time::Duration::from_secs(super::START_UNIX_S),
+        ))
+    }
+}
+
+fn opening(iss: SeqNum) -> Opening {
+    Opening {
+        iss,
+        path_mss: 1460,
+        window_scale: Some(7),
+        sack: true,
+        timestamps: Some(5000),
+    }
+}
+
+const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const ORIGIN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+impl End {
+    pub fn client(source: &str, destination: &str, app: App) -> Self {
+        let (source, destination): (SocketAddr, SocketAddr) =
+            (source.parse().unwrap(), destination.parse().unwrap());
+        let path = PathTemplate::new(
+            CLIENT_MAC,
+            ORIGIN_MAC,
+            VlanStack::UNTAGGED,
+            source,
+            destination,
+        );
+        let mut end = Self::server(app);
+        end.iss = SeqNum(0xffff_ff00);
+        end.tcp = Some(Connection::connect(
+            opening(end.iss),
+            &Config::default(),
+            Instant::from_secs(1),
+        ));
+        end.path = Some(path);
+        end
+    }
+
+    pub fn server(app: App) -> Self {
+        Self {
+            tcp: None,
+            path: None,
+            app,
+            heard: Vec::new(),
+            error: None,
+            peer_certificate: None,
+            saw_close_notify: false,
+            iss: SeqNum(0x7fff_0000),
+        }
+    }
+
+    pub fn tcp(&mut self) -> Option<&mut Connection> {
+        self.tcp.as_mut()
+    }
+
+    pub fn receive(&mut self, frame: &[u8], now: Instant) {
+        let Frame::Tcp(tcp) = parse(SEGMENT, frame) else {
+            return;
+        };
+        assert!(
+            tcp.checksum_ok(frame),
+            "the appliance writes right checksums"
+        );
+        let segment = tcp.segment(frame);
+        match &mut self.tcp {
+            Some(connection) => connection.on_segment(now, &segment),
+            None if segment.flags.syn() => {
+                self.tcp = Some(Connection::accept(
+                    &segment,
+                    opening(self.iss),
+                    &Config::default(),
+                    now,
+                ));
+                self.path = Some(PathTemplate::from_frame(&tcp, frame).reversed());
+            }
+            None => {}
+        }
+    }
+
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.tcp.as_ref().and_then(Connection::next_timeout)
+    }
+
+    pub fn transmit(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let Some(path) = self.path else { return frames };
+        if let Some(tcp) = &mut self.tcp
+            && tcp.next_timeout().is_some_and(|at| at <= now)
+        {
+            tcp.on_timeout(now);
+        }
+        // Raw chunks go out one segment each.
+        loop {
+            let more = self.advance();
+            let Some(tcp) = &mut self.tcp else {
+                return frames;
+            };
+            while let Some(outgoing) = tcp.poll_transmit(now) {
+                let mut frame = vec![0; 2048];
+                let len = emit(&mut frame, &path, &outgoing.segment, outgoing.rest).unwrap();
+                frame.truncate(len);
+                frames.push(frame);
+            }
+            if !more {
+                return frames;
+            }
+        }
+    }
+
+    /// Lets the application read and write. True when it has more to write at once.
+    fn advance(&mut self) -> bool {
+        let Some(tcp) = &mut self.tcp else {
+            return false;
+        };
+        match &mut self.app {
+            App::Raw { chunks, finish } => {
+                let got = tcp.received().to_vec();
+                tcp.consume(got.len());
+                self.heard.extend_from_slice(&got);
+                if tcp.send_space() == 0 {
+                    return false;
+                }
+                if let Some(chunk) = chunks.pop() {
+                    tcp.send(&chunk);
+                    return !chunks.is_empty();
+                }
+                if *finish {
+                    tcp.finish();
+                }
+                false
+            }
+            App::TlsClient {
+                connection,
+                request,
+                sent,
+                reply_bytes,
+                closed,
+            } => {
+                let finished = pump(
+                    tcp,
+                    connection,
+                    &mut self.heard,
+                    &mut self.error,
+                    &mut self.saw_close_notify,
+                );
+                if !connection.is_handshaking() && *sent < request.len() {
+                    *sent += connection.writer().write(&request[*sent..]).unwrap();
+                }
+                if self.peer_certificate.is_none() {
+                    self.peer_certificate = connection
+                        .peer_certificates()
+                        .map(|chain| chain[0].to_vec());
+                }
+                if !*closed && !connection.is_handshaking() && self.heard.len() >= *reply_bytes {
+                    connection.send_close_notify();
+                    *closed = true;
+                }
+                flush(tcp, connection);
+                if (*closed && !connection.wants_write()) || finished {
+                    tcp.finish();
+                }
+                false
+            }
+            App::TlsServer {
+                config,
+                connection,
+                request_bytes,
+                reply,
+                queued,
+                answered,
+            } => {
+                let connection = connection.get_or_insert_with(|| {
+                    Box::new(ServerConnection::new(Arc::clone(config)).unwrap())
+                });
+                let finished = pump(
+                    tcp,
+                    connection,
+                    &mut self.heard,
+                    &mut self.error,
+                    &mut self.saw_close_notify,
+                );
+                if self.heard.len() >= *request_bytes
+                    && !connection.is_handshaking()
+                    && *queued < reply.len()
+                {
+                    *queued += connection.writer().write(&reply[*queued..]).unwrap();
+                    *answered = *queued == reply.len();
+                }
+                if finished {
+                    connection.send_close_notify();
+                }
+                flush(tcp, connection);
+                if finished && !connection.wants_write() {
+                    tcp.finish();
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Reads everything there is. True when the peer has finished.
+fn pump<D>(
+    tcp: &mut Connection,
+    tls: &mut rustls::ConnectionCommon<D>,
+    heard: &mut Vec<u8>,
+    error: &mut Option<rustls::Error>,
+    saw_close_notify: &mut bool,
+) -> bool {
+    while !tcp.received().is_empty() && error.is_none() {
+        let mut input = &tcp.received()[..];
+        let before = input.len();
+        let read = tls.read_tls(&mut input).unwrap_or(0);
+        let used = before - input.len();
+        tcp.consume(used);
+        match tls.process_new_packets() {
+            Ok(state) => {
+                *saw_close_notify |= state.peer_has_closed();
+                let mut plaintext = vec![0; state.plaintext_bytes_to_read()];
+                if !plaintext.is_empty() {
+                    tls.reader().read_exact(&mut plaintext).unwrap();
+                    heard.extend_from_slice(&plaintext);
+                }
+            }
+            Err(wrong) => *error = Some(wrong),
+        }
+        if read == 0 {
+            break;
+        }
+    }
+    tcp.peer_finished() || *saw_close_notify || error.is_some()
+}
+
+fn flush<D>(tcp: &mut Connection, tls: &mut rustls::ConnectionCommon<D>) {
+    while tls.wants_write() && tcp.send_space() > 20_000 {
+        let mut bytes = Vec::new();
+        tls.write_tls(&mut bytes).unwrap();
+        assert_eq!(tcp.send(&bytes), bytes.len());
+    }
+}
+
+impl End {
+    /// Sets where a client that has sent nothing yet comes from and goes to.
+    pub fn aim(&mut self, source: &str, destination: &str) {
+        let (source, destination): (SocketAddr, SocketAddr) =
+            (source.parse().unwrap(), destination.parse().unwrap());
+        self.path = Some(PathTemplate::new(
+            CLIENT_MAC,
+            ORIGIN_MAC,
+            VlanStack::UNTAGGED,
+            source,
+            destination,
+        ));
+    }
+}

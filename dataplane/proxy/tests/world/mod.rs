@@ -1,0 +1,293 @@
+//! A client, an origin and one worker between them, in one thread over in-memory ports and a virtual clock.
+//!
+//! The ends are independent TLS stacks (rustls as its own client and server) over the workspace's TCP opened as any TCP.
+
+#![allow(unreachable_pub, reason = "a module of each test file")]
+#![allow(dead_code, reason = "each test file uses its part of the world")]
+
+pub mod certificates;
+pub mod end;
+pub mod output;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_packet::{Frame, Instant, SegmentId, Side, TestBuf, parse};
+use sluice_pki::{LeafKey, forge};
+use sluice_proxy::{ForgeDone, Generation, Now, Worker, WorkerSettings};
+use sluice_random::CoreRandom;
+use sluice_schema::{Certificate, CertificateName, Document, KeyId, Snapshot, load};
+use sluice_telemetry::{Counter, FlowRecord};
+use zeroize::Zeroizing;
+
+pub use certificates::{Issued, Pki};
+pub use end::{App, End};
+pub use output::Out;
+
+pub const SEGMENT: SegmentId = SegmentId(0);
+
+/// 2026-01-01, in the middle of every certificate's validity that is not made otherwise.
+pub const START_UNIX_S: u64 = 1_767_225_600;
+
+pub const APPLIANCE: &str = r#"
+[appliance]
+name = "test"
+profile = "test"
+[dataplane]
+cores = [1]
+[[segment]]
+name = "segment-1"
+port_a = "af_packet:a"
+port_b = "af_packet:b"
+"#;
+
+pub const PROFILE: &str = r#"
+name = "test"
+[[client_proxy]]
+name = "web"
+signing_certificate = "trusted-ca"
+untrusted_certificate = "untrusted-ca"
+detection_ports = [443]
+reset_client_on_block = true
+session_logging = true
+[[trust_store]]
+name = "roots"
+default_authorities = false
+authorities = ["origin-root"]
+[[decryption_policy]]
+name = "standard"
+do_not_decrypt = ["*.bank.test"]
+[[client_policy]]
+name = "outbound"
+client_proxy = "web"
+decryption_policy = "standard"
+trust_store = "roots"
+never_decrypt_sources = ["10.1.9.0/24"]
+[[server_proxy]]
+name = "dmz"
+addresses = ["10.2.0.8/32"]
+ports = [8443]
+certificates = ["site-a", "site-b"]
+reset_server_on_block = true
+session_logging = true
+[[server_policy]]
+name = "inbound"
+server_proxy = "dmz"
+source_exceptions = ["10.1.8.0/24"]
+"#;
+
+/// What a test may change before the world starts.
+pub struct Settings {
+    pub appliance: String,
+    pub profile: String,
+    pub flows_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            appliance: APPLIANCE.to_owned(),
+            profile: PROFILE.to_owned(),
+            flows_max: 1024,
+        }
+    }
+}
+
+pub struct World {
+    pub worker: Worker<TestBuf>,
+    pub out: Out,
+    pub pki: Arc<Pki>,
+    pub client: End,
+    pub origin: End,
+    now: Instant,
+    /// Every frame that left toward the client and toward the origin, in order.
+    pub wire_to_client: Vec<Vec<u8>>,
+    pub wire_to_origin: Vec<Vec<u8>>,
+    random: CoreRandom,
+    /// Frames from the client that the network loses, by their number.
+    pub lose_from_client: Vec<usize>,
+    from_client: usize,
+    generations: u64,
+}
+
+pub fn generation(number: u64, settings: &Settings, pki: &Pki) -> Result<Arc<Generation>, String> {
+    let documents = [
+        Document {
+            path: "appliance.toml".to_owned(),
+            text: settings.appliance.clone(),
+        },
+        Document {
+            path: "profiles/test.toml".to_owned(),
+            text: settings.profile.clone(),
+        },
+    ];
+    let configuration = load(&documents).map_err(|problems| format!("{problems:#?}"))?;
+    let mut keys = Vec::new();
+    let mut certificates = Vec::new();
+    for (name, issued) in pki.stored() {
+        let key = KeyId(keys.len() as u64);
+        keys.push(issued.pkcs8.clone());
+        certificates.push(Certificate {
+            name: name
+                .parse::<CertificateName>()
+                .map_err(|error| error.to_string())?,
+            chain: issued.chain.iter().map(|der| der.to_vec()).collect(),
+            key: Some(key),
+        });
+    }
+    let snapshot = Snapshot {
+        generation: sluice_schema::Generation(number),
+        configuration,
+        certificates,
+    };
+    let key = |id: KeyId| {
+        keys.get(usize::try_from(id.0).ok()?)
+            .cloned()
+            .map(Zeroizing::new)
+    };
+    Generation::compile(&snapshot, &key)
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
+}
+
+impl World {
+    pub fn new(client: App, origin: App) -> Self {
+        Self::with(&Settings::default(), &Arc::new(Pki::new()), client, origin)
+    }
+
+    pub fn with(settings: &Settings, pki: &Arc<Pki>, client: App, origin: App) -> Self {
+        let mut random = CoreRandom::new().unwrap();
+        let leaf_key = Arc::new(LeafKey::generate(&mut random).unwrap());
+        let mut worker = Worker::new(
+            1,
+            WorkerSettings {
+                flows_max: settings.flows_max,
+                leaf_key,
+                hash_key: [7; 16],
+                now: Instant::ZERO,
+            },
+        )
+        .unwrap();
+        worker.adopt(generation(1, settings, pki).unwrap());
+        Self {
+            worker,
+            out: Out::default(),
+            pki: Arc::clone(pki),
+            client: End::client("10.1.0.1:40000", "10.2.0.1:443", client),
+            origin: End::server(origin),
+            now: Instant::from_secs(1),
+            wire_to_client: Vec::new(),
+            wire_to_origin: Vec::new(),
+            random,
+            lose_from_client: Vec::new(),
+            from_client: 0,
+            generations: 1,
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        Now {
+            mono: self.now,
+            unix_us: START_UNIX_S * 1_000_000 + self.now.micros(),
+        }
+    }
+
+    pub fn adopt(&mut self, settings: &Settings) {
+        self.generations += 1;
+        let next = generation(self.generations, settings, &self.pki).unwrap();
+        self.worker.adopt(next);
+    }
+
+    /// Runs until both ends are done and nothing moves, at most `limit` of virtual time.
+    pub fn run(&mut self, limit: Duration) {
+        let end = self.now + limit;
+        while self.now < end {
+            if self.turn() {
+                self.now += Duration::from_micros(100);
+                continue;
+            }
+            let next = [
+                self.client.next_timeout(),
+                self.origin.next_timeout(),
+                self.worker.next_timeout(self.now),
+            ];
+            match next.into_iter().flatten().min() {
+                Some(at) if at < end => self.now = at.max(self.now + Duration::from_micros(1000)),
+                _ => {
+                    self.now = end;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One round: true if a packet moved.
+    pub fn turn(&mut self) -> bool {
+        let now = self.now();
+        let mut moved = false;
+        for frame in self.client.transmit(now.mono) {
+            moved = true;
+            let number = self.from_client;
+            self.from_client += 1;
+            if !self.lose_from_client.contains(&number) {
+                self.worker
+                    .on_packet(SEGMENT, Side::A, TestBuf(frame), now, &mut self.out);
+            }
+        }
+        for frame in self.origin.transmit(now.mono) {
+            moved = true;
+            self.worker
+                .on_packet(SEGMENT, Side::B, TestBuf(frame), now, &mut self.out);
+        }
+        self.worker.poll(now, &mut self.out);
+        while let Some(job) = self.out.jobs.pop_front() {
+            moved = true;
+            let result = forge(&job.request, &mut self.random);
+            self.worker
+                .on_completion(ForgeDone { id: job.id, result }, &mut self.out);
+        }
+        self.worker.gauges(&mut self.out);
+        for (side, frame) in self.out.frames.drain(..).collect::<VecDeque<_>>() {
+            moved = true;
+            let (end, wire) = match side {
+                Side::A => (&mut self.client, &mut self.wire_to_client),
+                Side::B => (&mut self.origin, &mut self.wire_to_origin),
+            };
+            end.receive(&frame, now.mono);
+            wire.push(frame);
+        }
+        moved
+    }
+
+    pub fn inject(&mut self, side: Side, frame: Vec<u8>) {
+        let now = self.now();
+        self.worker
+            .on_packet(SEGMENT, side, TestBuf(frame), now, &mut self.out);
+    }
+
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.out.count_of(counter)
+    }
+
+    /// The one event logged so far.
+    pub fn event(&self) -> &FlowRecord {
+        assert_eq!(self.out.events.len(), 1, "{:#?}", self.out.events);
+        &self.out.events[0]
+    }
+
+    /// TCP payload bytes that the origin was sent.
+    pub fn payload_to_origin(&self) -> usize {
+        self.wire_to_origin
+            .iter()
+            .map(|frame| payload_len(frame))
+            .sum()
+    }
+}
+
+pub fn payload_len(frame: &[u8]) -> usize {
+    match parse(SEGMENT, frame) {
+        Frame::Tcp(tcp) => tcp.payload_len(),
+        Frame::Other(_) => 0,
+    }
+}
