@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::CommonState;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::UnbufferedStatus;
 use sluice_telemetry::LegFacts;
@@ -92,6 +93,10 @@ impl std::fmt::Debug for ClientHandshake {
 
 impl Engine for UnbufferedServerConnection {
     type Side = ServerConnectionData;
+
+    fn wants_write(&self) -> bool {
+        CommonState::wants_write(self)
+    }
 
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
         self.process_tls_records(input)

@@ -25,6 +25,8 @@ pub struct Progress {
 /// The part of both of rustls's unbuffered connections that this driver needs.
 pub(crate) trait Engine {
     type Side;
+    /// Whether rustls has records queued that were not encoded yet.
+    fn wants_write(&self) -> bool;
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side>;
 }
 
@@ -100,7 +102,8 @@ impl Drive {
         }
     }
 
-    /// Lets rustls put the alert it queued into the output.
+    /// Lets rustls put the alert it queued into the output. With records queued, rustls gives those out before it looks at
+    /// its input; without, it would look, find less than it remembers and panic.
     fn fail<E: Engine>(
         &mut self,
         engine: &mut E,
@@ -108,11 +111,14 @@ impl Drive {
         error: TlsError,
     ) -> TlsError {
         self.ended = true;
-        while let UnbufferedStatus {
-            state: Ok(ConnectionState::EncodeTlsData(data)),
-            ..
-        } = engine.process(&mut [])
-        {
+        while engine.wants_write() {
+            let UnbufferedStatus {
+                state: Ok(ConnectionState::EncodeTlsData(data)),
+                ..
+            } = engine.process(&mut [])
+            else {
+                break;
+            };
             if encode(data, output).is_err() {
                 break;
             }
@@ -186,3 +192,6 @@ fn next_record(rest: &[u8]) -> Option<Range<usize>> {
 pub(crate) fn complete(common: &CommonState) -> bool {
     !common.is_handshaking()
 }
+
+#[cfg(test)]
+mod tests;

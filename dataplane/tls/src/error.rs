@@ -83,6 +83,7 @@ impl From<Error> for TlsError {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         match error {
+            Error::AlertReceived(AlertDescription::CloseNotify) => Self::peer(TlsErrorKind::Closed),
             Error::AlertReceived(alert) => Self::peer(TlsErrorKind::AlertReceived {
                 number: alert.into(),
             }),

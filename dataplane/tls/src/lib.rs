@@ -21,6 +21,8 @@ pub mod limits;
 mod origin;
 mod provider;
 mod records;
+#[cfg(test)]
+mod testing;
 mod trust_store;
 mod verdict;
 mod verifier;

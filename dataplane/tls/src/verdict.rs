@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorit
 use sluice_telemetry::OriginVerdict;
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
@@ -203,9 +204,17 @@ fn key_strength(leaf: &X509Certificate<'_>, minimum_bits: u16) -> Strength {
         }
         Ok(PublicKey::DSA(_)) => Strength::Weak,
         Ok(PublicKey::EC(point)) if point.key_size() < 256 => Strength::Weak,
+        Ok(PublicKey::EC(_)) if !named_curve(leaf) => Strength::Unknown,
         Ok(PublicKey::RSA(_) | PublicKey::EC(_) | PublicKey::Unknown(_)) => Strength::Enough,
         Ok(PublicKey::GostR3410(_) | PublicKey::GostR3410_2012(_)) | Err(_) => Strength::Unknown,
     }
+}
+
+/// P-256, P-384 or P-521 by name (RFC 5480 section 2.1.1.1, which forbids explicit parameters).
+fn named_curve(leaf: &X509Certificate<'_>) -> bool {
+    let parameters = leaf.public_key().algorithm.parameters.as_ref();
+    let curve = parameters.and_then(|parameters| parameters.as_oid().ok());
+    curve.is_some_and(|curve| [OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521].contains(&curve))
 }
 
 fn significant_bits(modulus: &[u8]) -> usize {
