@@ -4,13 +4,11 @@
 //! end up inside it. It is therefore shown one further record only after it asked for more, and what lies behind the
 //! record that ends the handshake stays with the caller.
 
-use core::ops::Range;
-
 use rustls::CommonState;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 
 use crate::error::{TlsError, TlsErrorKind};
-use crate::limits::{RECORD_HEADER_BYTES, TLS12_CIPHERTEXT_BYTES_MAX};
+use crate::limits::{HANDSHAKE_INPUT_BYTES_MAX, RECORD_HEADER_BYTES, TLS12_CIPHERTEXT_BYTES_MAX};
 
 /// How far a call came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +86,18 @@ impl Drive {
                 }
                 Ok(Step::More) => {
                     match next_record(input.get(consumed + self.shown..).unwrap_or_default()) {
-                        Some(record) => self.shown += record.end,
+                        Some(record) => self.shown += record,
                         None => {
                             return Ok(Progress {
                                 consumed,
                                 done: false,
                             });
                         }
+                    }
+                    if self.shown > HANDSHAKE_INPUT_BYTES_MAX {
+                        let text = "one handshake message is spread over too many bytes".into();
+                        let error = TlsError::peer(TlsErrorKind::Malformed(text));
+                        return Err(self.fail(engine, output, error));
                     }
                 }
                 Err(error) => return Err(self.fail(engine, output, error)),
@@ -171,21 +174,21 @@ fn encode<Side>(mut data: EncodeTlsData<'_, Side>, output: &mut Vec<u8>) -> Resu
     }
 }
 
-/// The next record of `rest` if it is whole. What cannot be a record is handed over as it is, for rustls to name and to
+/// Bytes of the next record of `rest` if it is whole. What cannot be a record is handed over as it is, for rustls to name and to
 /// answer.
-fn next_record(rest: &[u8]) -> Option<Range<usize>> {
+fn next_record(rest: &[u8]) -> Option<usize> {
     let &first = rest.first()?;
     if !(20..=24).contains(&first) {
-        return Some(0..rest.len());
+        return Some(rest.len());
     }
     let &[_, major, _, high, low, ..] = rest else {
         return None;
     };
     let whole = RECORD_HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]));
     if major != 3 || whole > RECORD_HEADER_BYTES + TLS12_CIPHERTEXT_BYTES_MAX {
-        return Some(0..rest.len());
+        return Some(rest.len());
     }
-    (rest.len() >= whole).then_some(0..whole)
+    (rest.len() >= whole).then_some(whole)
 }
 
 /// Whether the connection's handshake is over, from rustls's own point of view.

@@ -28,8 +28,8 @@ pub const GCM_EXPLICIT_NONCE_BYTES: usize = 8;
 pub const RECORD_OVERHEAD_BYTES_MAX: usize =
     RECORD_HEADER_BYTES + GCM_EXPLICIT_NONCE_BYTES + TAG_BYTES;
 
-/// Bytes that a receive buffer must hold so that a handshake never stalls: the largest handshake message rustls takes,
-/// in records of any ordinary size.
+/// Bytes of records over which one handshake message may be spread. A receive buffer must hold as many for a handshake never
+/// to stall: the largest message rustls takes (2^16 - 1), in records of any ordinary size.
 pub const HANDSHAKE_INPUT_BYTES_MAX: usize = 96 * 1024;
 
 /// Records without content in a row that are put up with.

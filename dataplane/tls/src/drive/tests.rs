@@ -11,6 +11,7 @@ use rustls::{
 };
 use sluice_telemetry::{OriginVerdict, TlsVersion};
 
+use crate::limits::HANDSHAKE_INPUT_BYTES_MAX;
 use crate::testing::{
     Authority, Inbox, NOW, Site, leaf_params, origin_parameters, p256, rsa_2048, sessions, shake,
 };
@@ -617,6 +618,26 @@ fn a_changed_byte_of_the_origins_flight_never_ends_in_a_session() {
 }
 
 #[test]
+fn c38_one_message_spread_over_too_many_records_is_refused() {
+    let site = Site::new(HOST, &p256());
+    let context = TlsContext::new().unwrap();
+    let parameters = origin_parameters(Some(HOST), &[], &site.trust, VersionRange::TLS12);
+    let mut origin = OriginHandshake::new(&context, &parameters).unwrap();
+    let mut output = Vec::new();
+    origin.advance(&mut [], &mut output, NOW).unwrap();
+    // A ServerHello of 65,000 bytes that never gets there, a byte at a time.
+    let mut input: Vec<u8> = [2, 0, 0xfd, 0xe8]
+        .iter()
+        .flat_map(|&byte| [22, 3, 3, 0, 1, byte])
+        .collect();
+    while input.len() < 2 * HANDSHAKE_INPUT_BYTES_MAX {
+        input.extend([22, 3, 3, 0, 1, 3]);
+    }
+    let error = origin.advance(&mut input, &mut output, NOW).unwrap_err();
+    assert!(matches!(error.kind, TlsErrorKind::Malformed(_)), "{error}");
+}
+
+#[test]
 fn advancing_after_the_end_is_our_own_fault() {
     let site = Site::new(HOST, &p256());
     let context = TlsContext::new().unwrap();
@@ -896,4 +917,86 @@ fn check_client_data(mut session: crate::ClientSession, client: &mut ClientConne
         opened.content,
         Content::Data(b"world".to_vec().as_mut_slice())
     );
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
+
+    /// rustls must not panic on anything: a panic takes the data plane down.
+    #[test]
+    fn mutated_flights_never_panic_and_never_end_in_a_session_unnoticed(
+        flips in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 1u8..), 1..5),
+        tls13: bool,
+        fragment in 32usize..400,
+        cut in 1usize..2000,
+    ) {
+        thread_local! { static SITE: (Site, TlsContext) = (Site::new(HOST, &p256()), TlsContext::new().unwrap()); }
+        SITE.with(|(site, context)| {
+            let version = if tls13 { &TLS13 } else { &TLS12 };
+            let mut plain = plain_server(site, &aws_lc_rs::default_provider(), &[version], |config| {
+                config.max_fragment_size = Some(fragment);
+            });
+            let parameters = origin_parameters(Some(HOST), &[], &site.trust, VersionRange::TLS12_AND_13);
+            let mut origin = OriginHandshake::new(context, &parameters).unwrap();
+            let (mut hello, mut inbox) = (Vec::new(), Inbox::default());
+            origin.advance(&mut [], &mut hello, NOW).unwrap();
+            plain.read_tls(&mut hello.as_slice()).unwrap();
+            plain.process_new_packets().unwrap();
+            while plain.wants_write() {
+                plain.write_tls(&mut inbox.wire).unwrap();
+            }
+            for (index, flip) in flips {
+                let at = index.index(inbox.wire.len());
+                inbox.wire[at] ^= flip;
+            }
+            let mut output = Vec::new();
+            while inbox.deliver(cut) {
+                match origin.advance(&mut inbox.input, &mut output, NOW) {
+                    Ok(progress) if progress.done => break,
+                    Ok(progress) => {
+                        inbox.input.drain(..progress.consumed);
+                    }
+                    Err(error) => {
+                        assert_eq!(error.blame, Blame::Peer, "{error}");
+                        return;
+                    }
+                }
+            }
+            // Two flips may cancel out, and the tickets behind the handshake are not part of it.
+        });
+    }
+
+    #[test]
+    fn mutated_hellos_never_panic(
+        flips in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 1u8..), 0..5),
+        record in 1usize..400,
+        cut in 1usize..2000,
+    ) {
+        thread_local! { static SITE: (Site, TlsContext) = (Site::new(HOST, &p256()), TlsContext::new().unwrap()); }
+        SITE.with(|(site, context)| {
+            let hello = hello_of(site);
+            let mut wire: Vec<u8> = hello[5..]
+                .chunks(record)
+                .flat_map(|part| [&[22, 3, 1][..], &u16::try_from(part.len()).unwrap().to_be_bytes(), part].concat())
+                .collect();
+            for (index, flip) in flips {
+                let at = index.index(wire.len());
+                wire[at] ^= flip;
+            }
+            let mut inbox = Inbox { wire, ..Inbox::default() };
+            let mut handshake = client(context, site, None);
+            let mut output = Vec::new();
+            while inbox.deliver(cut) {
+                match handshake.advance(&mut inbox.input, &mut output, NOW) {
+                    Ok(progress) => {
+                        inbox.input.drain(..progress.consumed);
+                    }
+                    Err(error) => {
+                        assert_eq!(error.blame, Blame::Peer, "{error}");
+                        return;
+                    }
+                }
+            }
+        });
+    }
 }
