@@ -46,7 +46,10 @@ pub(crate) struct ReceiveSpace {
 impl ReceiveSpace {
     pub(crate) fn new(next: SeqNum, scale: u8, config: &Config) -> Self {
         let scale = scale.min(limits::WINDOW_SHIFT_MAX);
-        let window_max = length(config.recv_buffer_bytes_max).min(65_535 << scale);
+        // Below two steps of the scale nothing could be offered at all.
+        let window_max = length(config.recv_buffer_bytes_max)
+            .max(2 << scale)
+            .min(65_535 << scale);
         let window_limit = window_max.min(limits::RECEIVE_WINDOW_START_BYTES);
         Self {
             reassembly: Reassembly::new(next),
@@ -280,7 +283,10 @@ impl ReceiveSpace {
         ahead(self.right_edge, self.next() + self.free())
     }
 
+    /// Smallest move of the edge that the peer is told of.
     fn worthwhile(&self) -> u32 {
-        (self.window_limit / 2).min(self.full_segment).max(1)
+        (self.window_limit / 2)
+            .min(self.full_segment)
+            .max(1 << self.scale)
     }
 }

@@ -1,0 +1,23 @@
+//! A seeded network and clock for TCP endpoints and the appliance.
+//!
+//! Everything a [`Simulation`] does follows from one seed: the network's delays, losses, reorderings, duplicates and
+//! corruptions, when it goes dark, how much each end sends, in what pieces, and how slowly it reads. Time is virtual, so
+//! minutes of retransmission take microseconds. A failure names its seed and the same seed replays it.
+
+#![forbid(unsafe_code)]
+
+mod application;
+mod endpoint;
+mod engine;
+mod independent;
+mod network;
+mod random;
+mod simulation;
+
+pub use application::{Application, ApplicationPlan, Mismatch};
+pub use endpoint::Endpoint;
+pub use engine::{Engine, Start};
+pub use independent::Independent;
+pub use network::{Counts, Impairments, Network, Side};
+pub use random::Random;
+pub use simulation::{Failure, Outcome, Simulation};

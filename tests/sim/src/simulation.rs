@@ -1,0 +1,213 @@
+//! Two endpoints, a network and a clock.
+
+use core::time::Duration;
+
+use sluice_packet::Instant;
+
+use crate::application::Mismatch;
+use crate::endpoint::Endpoint;
+use crate::network::{Counts, Network, Side};
+
+/// A run that went wrong.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// An application read something else than the other sent.
+    #[error("{side:?}: {mismatch}\n{report}")]
+    Corrupted {
+        /// Who read it.
+        side: Side,
+        /// The first wrong byte.
+        mismatch: Mismatch,
+        /// Where both ends stood.
+        report: String,
+    },
+    /// Virtual time ran out.
+    #[error("not done after {elapsed:?} of virtual time\n{report}")]
+    TimedOut {
+        /// Virtual time spent.
+        elapsed: Duration,
+        /// Where both ends stood.
+        report: String,
+    },
+    /// Nothing is under way and no timer runs, yet the ends are not done.
+    #[error("nothing will ever happen again\n{report}")]
+    Stuck {
+        /// Where both ends stood.
+        report: String,
+    },
+    /// More steps than any sound run takes.
+    #[error("{steps} steps and no end: an endless exchange\n{report}")]
+    Endless {
+        /// Steps taken.
+        steps: u64,
+        /// Where both ends stood.
+        report: String,
+    },
+    /// A connection was reset or given up before everything was there.
+    #[error("{side:?} broke before everything was received\n{report}")]
+    Broken {
+        /// Whose connection.
+        side: Side,
+        /// Where both ends stood.
+        report: String,
+    },
+}
+
+/// A run that went well.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Virtual time until both ends were done.
+    pub elapsed: Duration,
+    /// Virtual time until both streams were complete.
+    pub transferred: Duration,
+    /// What the network did.
+    pub network: Counts,
+}
+
+/// A run in the making.
+pub struct Simulation<L, R> {
+    /// The end that opens.
+    pub left: L,
+    /// The other end.
+    pub right: R,
+    network: Network,
+    now: Instant,
+    started: Instant,
+    /// Virtual time after which the run has failed.
+    limit: Duration,
+}
+
+/// Steps after which a run is taken for endless.
+const STEPS_MAX: u64 = 5_000_000;
+
+impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
+    /// A run that starts at `now` and has `limit` of virtual time.
+    pub fn new(left: L, right: R, network: Network, now: Instant, limit: Duration) -> Self {
+        Self {
+            left,
+            right,
+            network,
+            now,
+            started: now,
+            limit,
+        }
+    }
+
+    /// Runs until both ends are done.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says how the run went wrong.
+    pub fn run(&mut self) -> Result<Outcome, Failure> {
+        let mut transferred = None;
+        for _ in 0..STEPS_MAX {
+            self.step();
+            self.check()?;
+            let elapsed = self.now.saturating_since(self.started);
+            let complete =
+                self.left.application().received_all() && self.right.application().received_all();
+            if complete && transferred.is_none() {
+                transferred = Some(elapsed);
+            }
+            if let (Some(transferred), true, true) =
+                (transferred, self.left.is_done(), self.right.is_done())
+            {
+                return Ok(Outcome {
+                    elapsed,
+                    transferred,
+                    network: *self.network.counts(),
+                });
+            }
+            if elapsed > self.limit {
+                return Err(Failure::TimedOut {
+                    elapsed,
+                    report: self.report(),
+                });
+            }
+            if !self.advance() {
+                return Err(Failure::Stuck {
+                    report: self.report(),
+                });
+            }
+        }
+        Err(Failure::Endless {
+            steps: STEPS_MAX,
+            report: self.report(),
+        })
+    }
+
+    /// Delivers what has arrived and lets both ends act.
+    fn step(&mut self) {
+        while let Some((side, frame)) = self.network.arrived(self.now) {
+            match side {
+                Side::Left => self.left.on_frame(self.now, &frame),
+                Side::Right => self.right.on_frame(self.now, &frame),
+            }
+            // An end acts on every frame before it sees the next, as a core does within its batch.
+            self.act(side);
+        }
+        self.act(Side::Left);
+        self.act(Side::Right);
+    }
+
+    fn act(&mut self, side: Side) {
+        let (now, network) = (self.now, &mut self.network);
+        let mut send = |frame| network.send(now, side.other(), frame);
+        match side {
+            Side::Left => self.left.poll(now, &mut send),
+            Side::Right => self.right.poll(now, &mut send),
+        }
+    }
+
+    /// Moves the clock to whatever happens next.
+    fn advance(&mut self) -> bool {
+        let timeouts = [
+            self.left.next_timeout(self.now),
+            self.right.next_timeout(self.now),
+        ];
+        let next = timeouts
+            .into_iter()
+            .flatten()
+            .chain(self.network.next_arrival())
+            .min();
+        if let Some(next) = next {
+            self.now = self.now.max(next);
+        }
+        next.is_some()
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let ends: [(Side, &dyn Endpoint); 2] =
+            [(Side::Left, &self.left), (Side::Right, &self.right)];
+        for (side, end) in ends {
+            if let Some(mismatch) = end.application().mismatch() {
+                return Err(Failure::Corrupted {
+                    side,
+                    mismatch,
+                    report: self.report(),
+                });
+            }
+            let other: &dyn Endpoint = if side == Side::Left {
+                &self.right
+            } else {
+                &self.left
+            };
+            let all = end.application().received_all() && other.application().received_all();
+            if end.is_broken() && !all {
+                return Err(Failure::Broken {
+                    side,
+                    report: self.report(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> String {
+        format!(
+            "left  {}\nright {}\n{:?}",
+            self.left.describe(),
+            self.right.describe(),
+            self.network.counts()
+        )
+    }
+}
