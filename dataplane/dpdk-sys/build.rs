@@ -72,6 +72,7 @@ fn generate(out: &Path, cflags: &[String]) -> Result<(), String> {
         .use_core()
         .wrap_static_fns(true)
         .wrap_static_fns_path(out.join("inline"))
+        .rust_target(bindgen::RustTarget::stable(85, 0).unwrap_or_default())
         .rust_edition(bindgen::RustEdition::Edition2024);
 
     // bindgen panics when it finds no libclang; the hook is silenced so that only our own line is read.

@@ -1,0 +1,133 @@
+//! From core to core: frames for the core that owns their flow, and for the core that has a port's only queue.
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use dpdk::Mbuf;
+use sluice_packet::{Frame, SegmentId, parse, symmetric_hash};
+
+use crate::limits::HANDOFF_PACKETS_MAX;
+
+/// A frame that changes cores.
+#[derive(Debug)]
+pub(crate) enum Handoff {
+    /// Received from this port, for the flow's owner.
+    Received {
+        /// Position of the port.
+        port: usize,
+        /// The frame.
+        packet: Mbuf,
+    },
+    /// To be sent out of this port by the core that can.
+    Transmit {
+        /// Position of the port.
+        port: usize,
+        /// The frame.
+        packet: Mbuf,
+    },
+}
+
+/// One core's end of the mesh.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    position: usize,
+    mine: Receiver<Handoff>,
+    cores: Vec<Sender<Handoff>>,
+}
+
+impl Mesh {
+    /// Bounded queues between `cores` cores, one end each.
+    pub(crate) fn between(cores: usize) -> Vec<Self> {
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..cores).map(|_| bounded(HANDOFF_PACKETS_MAX)).unzip();
+        receivers
+            .into_iter()
+            .enumerate()
+            .map(|(position, mine)| Self {
+                position,
+                mine,
+                cores: senders.clone(),
+            })
+            .collect()
+    }
+
+    /// The core that owns the flow of a frame, if that is another one. Both directions of a flow have one owner; what is
+    /// no TCP stays where it was received.
+    pub(crate) fn owner_elsewhere(&self, segment: SegmentId, frame: &[u8]) -> Option<usize> {
+        let Frame::Tcp(tcp) = parse(segment, frame) else {
+            return None;
+        };
+        // The upper bits of the product spread over any number of cores, not only powers of two.
+        let share = (u64::from(symmetric_hash(&tcp.key)) * self.cores.len() as u64) >> 32;
+        let owner = usize::try_from(share).unwrap_or(0);
+        (owner != self.position).then_some(owner)
+    }
+
+    /// Hands a frame over; gives it back when that core's queue is full.
+    pub(crate) fn give(&self, core: usize, handoff: Handoff) -> Result<(), Mbuf> {
+        let refused = match self.cores.get(core) {
+            Some(queue) => queue
+                .try_send(handoff)
+                .map_err(crossbeam_channel::TrySendError::into_inner)
+                .err(),
+            None => Some(handoff),
+        };
+        match refused {
+            None => Ok(()),
+            Some(Handoff::Received { packet, .. } | Handoff::Transmit { packet, .. }) => {
+                Err(packet)
+            }
+        }
+    }
+
+    /// The next frame from another core.
+    pub(crate) fn take(&self) -> Option<Handoff> {
+        self.mine.try_recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An Ethernet frame with an empty TCP segment over IPv4.
+    fn tcp_frame(source: ([u8; 4], u16), destination: ([u8; 4], u16)) -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00];
+        frame.extend([0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+        frame.extend(source.0);
+        frame.extend(destination.0);
+        frame.extend(source.1.to_be_bytes());
+        frame.extend(destination.1.to_be_bytes());
+        frame.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0]);
+        frame
+    }
+
+    #[test]
+    fn both_directions_of_a_flow_have_one_owner_and_flows_are_spread() {
+        let cores = 3;
+        let mesh = Mesh::between(cores);
+        let mut owned = vec![0; cores];
+        for port in 1_024..4_096_u16 {
+            let client = ([10, 201, 1, 2], port);
+            let server = ([10, 201, 2, 2], 443);
+            let owner = |frame: &[u8]| mesh[0].owner_elsewhere(SegmentId(0), frame).unwrap_or(0);
+            let there = owner(&tcp_frame(client, server));
+            assert_eq!(there, owner(&tcp_frame(server, client)), "port {port}");
+            owned[there] += 1;
+        }
+        assert!(
+            owned.iter().all(|count| *count > 3_072 / cores / 2),
+            "{owned:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_tcp_stays() {
+        let mesh = Mesh::between(2);
+        let mut arp = vec![0xff; 12];
+        arp.extend([0x08, 0x06]);
+        arp.extend([0; 46]);
+        assert!(
+            mesh.iter()
+                .all(|mesh| mesh.owner_elsewhere(SegmentId(0), &arp).is_none())
+        );
+    }
+}

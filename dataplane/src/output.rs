@@ -1,0 +1,251 @@
+//! Where a worker's frames, events, jobs and counts go.
+
+use std::collections::VecDeque;
+
+use dpdk::{Burst, Mbuf, Mempool};
+use sluice_packet::{SegmentId, Side};
+use sluice_proxy::{Effects, ForgeDone, ForgeJob, Output};
+use sluice_shm::{CoreStats, EventProducer};
+use sluice_telemetry::{Counter, DropReason, Event, FlowRecord};
+
+use crate::handoff::{Handoff, Mesh};
+use crate::helpers::HelperPort;
+use crate::limits::TX_PENDING_PACKETS_MAX;
+use crate::ports::Transmit;
+
+/// One core's way out.
+pub(crate) struct Wire<'core> {
+    ports: Vec<WirePort>,
+    pool: Mempool,
+    stats: CoreStats<'core>,
+    events: EventProducer,
+    helpers: HelperPort,
+    /// Jobs that found the helpers' queue full.
+    backlog: VecDeque<ForgeJob>,
+    mesh: Option<&'core Mesh>,
+}
+
+/// One port, with the frames that wait to be sent.
+pub(crate) struct WirePort {
+    side: Side,
+    tx: Transmit,
+    pending: Burst<TX_PENDING_PACKETS_MAX>,
+}
+
+impl WirePort {
+    /// With nothing waiting.
+    pub(crate) fn new(side: Side, tx: Transmit) -> Self {
+        Self {
+            side,
+            tx,
+            pending: Burst::new(),
+        }
+    }
+}
+
+/// Position of a segment's port among all ports.
+pub(crate) fn port_position(segment: SegmentId, side: Side) -> usize {
+    usize::from(segment.0) * 2 + usize::from(side == Side::B)
+}
+
+impl<'core> Wire<'core> {
+    /// Over the core's ports, in the order of [`port_position`].
+    pub(crate) fn new(
+        ports: Vec<WirePort>,
+        pool: Mempool,
+        stats: CoreStats<'core>,
+        events: EventProducer,
+        helpers: HelperPort,
+        mesh: Option<&'core Mesh>,
+    ) -> Self {
+        Self {
+            ports,
+            pool,
+            stats,
+            events,
+            helpers,
+            backlog: VecDeque::new(),
+            mesh,
+        }
+    }
+
+    /// Hands waiting frames to the ports' queues, and waiting jobs to the helpers. True if anything was waiting.
+    pub(crate) fn flush(&mut self) -> bool {
+        let mut waited = false;
+        for port in &mut self.ports {
+            if let Transmit::Own(queue) = &mut port.tx
+                && !port.pending.is_empty()
+            {
+                waited = true;
+                queue.send(&mut port.pending);
+            }
+        }
+        while let Some(job) = self.backlog.pop_front() {
+            waited = true;
+            if let Err(job) = self.helpers.submit(job) {
+                self.backlog.push_front(job);
+                break;
+            }
+        }
+        waited
+    }
+
+    /// The next forged leaf, if one has come back.
+    pub(crate) fn completed(&mut self) -> Option<ForgeDone> {
+        let done = self.helpers.completed()?;
+        self.stats.add(Counter::JobsCompleted, 1);
+        Some(done)
+    }
+
+    /// Counts frames that came in.
+    pub(crate) fn received(&mut self, side: Side, packets: u64, bytes: u64) {
+        let (packet_counter, byte_counter) = match side {
+            Side::A => (Counter::RxPacketsA, Counter::RxBytesA),
+            Side::B => (Counter::RxPacketsB, Counter::RxBytesB),
+        };
+        self.stats.add(packet_counter, packets);
+        self.stats.add(byte_counter, bytes);
+    }
+
+    /// A frame for this port, from the worker or from a core that cannot send there itself.
+    pub(crate) fn transmit(&mut self, position: usize, packet: Mbuf) {
+        let refused = match self.ports.get_mut(position) {
+            None => Some((packet, DropReason::UnknownSegment)),
+            Some(port) => {
+                let bytes = packet.len() as u64;
+                match queue(port, position, packet, self.mesh) {
+                    Ok(()) => {
+                        let side = port.side;
+                        // A frame that changes cores is counted by the core that sends it.
+                        if matches!(port.tx, Transmit::Own(_)) {
+                            self.count_sent(side, bytes);
+                        }
+                        None
+                    }
+                    Err(packet) => Some((packet, DropReason::TransmitFull)),
+                }
+            }
+        };
+        if let Some((packet, reason)) = refused {
+            self.discard(packet, reason);
+        }
+    }
+
+    /// True if another frame for this port will be taken.
+    fn has_room(&mut self, position: usize) -> bool {
+        let Some(port) = self.ports.get_mut(position) else {
+            return false;
+        };
+        if port.pending.is_full()
+            && let Transmit::Own(queue) = &mut port.tx
+        {
+            queue.send(&mut port.pending);
+        }
+        !port.pending.is_full()
+    }
+
+    fn count_sent(&mut self, side: Side, bytes: u64) {
+        let (packet_counter, byte_counter) = match side {
+            Side::A => (Counter::TxPacketsA, Counter::TxBytesA),
+            Side::B => (Counter::TxPacketsB, Counter::TxBytesB),
+        };
+        self.stats.add(packet_counter, 1);
+        self.stats.add(byte_counter, bytes);
+    }
+}
+
+/// Puts a frame behind those that wait, sending some first if there is no room; or hands it to the core that has the queue.
+fn queue(
+    port: &mut WirePort,
+    position: usize,
+    packet: Mbuf,
+    mesh: Option<&Mesh>,
+) -> Result<(), Mbuf> {
+    match &mut port.tx {
+        Transmit::Own(queue) => {
+            if port.pending.is_full() {
+                queue.send(&mut port.pending);
+            }
+            port.pending.push(packet)
+        }
+        Transmit::Core(core) => match mesh {
+            Some(mesh) => mesh.give(
+                *core,
+                Handoff::Transmit {
+                    port: position,
+                    packet,
+                },
+            ),
+            None => Err(packet),
+        },
+    }
+}
+
+impl Effects for Wire<'_> {
+    fn emit(
+        &mut self,
+        segment: SegmentId,
+        to: Side,
+        len: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) -> bool {
+        let position = port_position(segment, to);
+        if !self.has_room(position) {
+            return false;
+        }
+        let Some(mut packet) = self.pool.alloc() else {
+            self.stats.add(Counter::NoBuffer, 1);
+            return false;
+        };
+        let Some(room) = packet.append(len) else {
+            // Longer than any buffer: trying again would not help, so it counts as lost on the wire.
+            self.discard(packet, DropReason::FrameTooLong);
+            return true;
+        };
+        let written = write(room).min(len);
+        packet.truncate(written);
+        if written > 0 {
+            self.transmit(position, packet);
+        }
+        true
+    }
+
+    fn event(&mut self, record: FlowRecord) {
+        let encoded = Event::Flow(Box::new(record)).encode();
+        let sent = encoded.is_ok_and(|bytes| self.events.push(&bytes).is_ok());
+        self.stats.add(
+            if sent {
+                Counter::EventsSent
+            } else {
+                Counter::EventsLost
+            },
+            1,
+        );
+    }
+
+    fn submit(&mut self, job: ForgeJob) {
+        self.stats.add(Counter::JobsSubmitted, 1);
+        if let Err(job) = self.helpers.submit(job) {
+            self.backlog.push_back(job);
+        }
+    }
+
+    fn count(&mut self, counter: Counter, by: u64) {
+        self.stats.add(counter, by);
+    }
+
+    fn gauge(&mut self, counter: Counter, value: u64) {
+        self.stats.set(counter, value);
+    }
+}
+
+impl Output<Mbuf> for Wire<'_> {
+    fn forward(&mut self, segment: SegmentId, to: Side, packet: Mbuf) {
+        self.transmit(port_position(segment, to), packet);
+    }
+
+    fn discard(&mut self, packet: Mbuf, reason: DropReason) {
+        self.stats.add(Counter::Drop(reason), 1);
+        drop(packet);
+    }
+}
