@@ -31,6 +31,8 @@ const _: () = assert!(size_of::<Observer>() <= OBSERVER_BYTES_MAX);
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Nothing was seen but segments that nobody takes.
+    Closed,
     SynSent,
     SynAcknowledged,
     Established,
@@ -42,6 +44,8 @@ enum Phase {
 impl Observer {
     /// Observes from `tcp` on, the first segment seen of its connection, which came in at `side`.
     ///
+    /// One whose checksum is wrong begins nothing: the observer waits for one that does.
+    ///
     /// # Errors
     /// [`Irregularity`] when it is not a SYN that a connection which can be taken over begins with.
     pub fn open(
@@ -50,19 +54,26 @@ impl Observer {
         side: Side,
         now: Instant,
     ) -> Result<Self, Irregularity> {
-        if !tcp.flags.syn() {
+        let checked = tcp.checksum_ok(bytes);
+        let record = if !checked {
+            EndRecord::of_syn(tcp, bytes, 0)
+        } else if !tcp.flags.syn() {
             return Err(Irregularity::MidStream);
-        }
-        if tcp.flags.ack() {
+        } else if tcp.flags.ack() {
             return Err(Irregularity::OneWay);
-        }
-        let record = syn_record(tcp, bytes, 0)?;
+        } else {
+            syn_record(tcp, bytes, 0)?
+        };
         Ok(Self {
             opened: now,
             originator: record,
             // The first SYN-ACK replaces it.
             responder: record,
-            phase: Phase::SynSent,
+            phase: if checked {
+                Phase::SynSent
+            } else {
+                Phase::Closed
+            },
             originator_is_lower: tcp.from_lower(),
             originator_side: side,
         })
@@ -76,15 +87,22 @@ impl Observer {
         side: Side,
         now: Instant,
     ) -> Observation {
-        let from = self.role_of(tcp);
-        if (from == Role::Originator) != (side == self.originator_side) {
-            return Observation::Disregarded(Disregard::WrongSide);
-        }
         if !tcp.checksum_ok(bytes) {
             return Observation::Disregarded(Disregard::BadChecksum);
         }
+        let from = self.role_of(tcp);
+        let right_side = (from == Role::Originator) == (side == self.originator_side);
+        if !right_side && self.phase != Phase::Closed {
+            return Observation::Disregarded(Disregard::WrongSide);
+        }
         let outcome = match self.phase {
             Phase::Irregular(why) => Err(Halt::Irregular(why)),
+            Phase::Closed => Self::open(tcp, bytes, side, now)
+                .map_err(Halt::Irregular)
+                .map(|opened| {
+                    *self = opened;
+                    Observation::Handshaking
+                }),
             Phase::Reset | Phase::Finished => self.after_end(from, tcp),
             // The connection began unsigned, so its ends have no key and drop what is signed (RFC 2385 2.0).
             _ if tcp.options.signature && !(tcp.flags.syn() && from == Role::Originator) => {

@@ -47,7 +47,7 @@ pub(super) const SHIFTED: u8 = 1 << 6;
 pub(super) const FIN: u8 = 1 << 7;
 
 impl EndRecord {
-    fn of_syn(tcp: &TcpFrame, bytes: &[u8], after_micros: u32) -> Self {
+    pub(super) fn of_syn(tcp: &TcpFrame, bytes: &[u8], after_micros: u32) -> Self {
         let options = &tcp.options;
         let next = tcp.seq + 1;
         let ecn = if tcp.flags.ack() {

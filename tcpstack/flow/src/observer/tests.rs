@@ -757,6 +757,48 @@ fn e105_insertions_teach_nothing() {
 }
 
 #[test]
+fn e105_a_wrong_checksum_before_the_first_syn_begins_nothing() {
+    for decoy in [
+        o(500, 0, SYN).payload(b"x"),
+        o(1, 1, ACK),
+        r(0, 1, SYN | ACK),
+        r(0, 0, SYN),
+    ] {
+        let mut frame = decoy.frame();
+        frame[50] ^= 1;
+        let decoy = read(&frame);
+        let side = side_of(if decoy.source.port() == 443 {
+            Role::Responder
+        } else {
+            Role::Originator
+        });
+        let mut observer = Observer::open(&decoy, &frame, side, Instant::ZERO).unwrap();
+        assert!(!observer.is_established());
+        assert_eq!(
+            observer.on_segment(&decoy, &frame, side, Instant::ZERO),
+            disregarded(Disregard::BadChecksum)
+        );
+        assert_eq!(
+            see(&mut observer, &o(0, 0, SYN).options(options())),
+            Observation::Handshaking
+        );
+        assert_eq!(
+            see(&mut observer, &r(0, 1, SYN | ACK).options(options())),
+            Observation::Handshaking
+        );
+        assert_eq!(see(&mut observer, &o(1, 1, ACK)), Observation::Established);
+        assert_eq!(observer.recorded(&key()), established().recorded(&key()));
+    }
+    let mut frame = o(0, 0, SYN).frame();
+    frame[50] ^= 1;
+    let mut observer = Observer::open(&read(&frame), &frame, Side::A, Instant::ZERO).unwrap();
+    assert_eq!(
+        see(&mut observer, &r(0, 1, SYN | ACK)),
+        irregular(Irregularity::OneWay)
+    );
+}
+
+#[test]
 fn p97_a_stale_timestamp_teaches_nothing_and_overtaking_makes_none_stale() {
     let at = |value| stamped(TcpOptions::default(), value, 0);
     let mut observer = established_with(stamped(options(), 100, 0), stamped(options(), 900, 100));
