@@ -137,6 +137,7 @@ def describe(
         "mode": mode,
         "port_type": None if mode == BRIDGE_MODE else arguments.port_type,
         "keep_state": arguments.keep_state,
+        "config_source": str(arguments.config.resolve()),
         "pids": pids,
         "bin_dir": str(bin_dir),
         "control_socket": str(paths.control_socket),

@@ -74,6 +74,10 @@ def build(hosts: Iterable[tuple[str, str]]) -> None:
 
 def bridge() -> None:
     """Joins the appliance's ports by a Linux bridge: the control run, with no appliance at all."""
+    for family in ("iptables", "ip6tables", "arptables"):
+        # Where br_netfilter is loaded, it would look into the frames and drop what is not sound.
+        setting = f"net.bridge.bridge-nf-call-{family}=0"
+        process.run(process.in_namespace(layout.APPLIANCE, ["sysctl", "-q", "-w", setting]), check=False)
     words = ["type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"]
     inside(layout.APPLIANCE, ["ip", "link", "add", "sl-bridge", *words])
     for port in (layout.PORT_A, layout.PORT_B):

@@ -1,0 +1,70 @@
+//! The appliance's event log.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::InteropError;
+use crate::process::until;
+
+/// One event of type `tls_inspection`.
+#[derive(Clone, Debug)]
+pub struct Event(pub Value);
+
+impl Event {
+    /// A field of `tls_inspection` as text; numbers and absent fields read as their JSON.
+    #[must_use]
+    pub fn field(&self, path: &str) -> String {
+        match self.0.pointer(&format!("/tls_inspection/{path}")) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => "absent".to_owned(),
+        }
+    }
+
+    /// `inspect`, `bypass` or `block`.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        self.field("verdict")
+    }
+
+    /// Name of the decision code.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        self.field("reason")
+    }
+
+    /// The client's port.
+    #[must_use]
+    pub fn client_port(&self) -> Option<u64> {
+        self.0.get("src_port").and_then(Value::as_u64)
+    }
+}
+
+/// Every whole inspection event of the log.
+pub(crate) fn read(log: &Path) -> Vec<Event> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event.get("event_type").and_then(Value::as_str) == Some("tls_inspection"))
+        .map(Event)
+        .collect()
+}
+
+/// The last event of the flow from this client port.
+pub(crate) fn wait_for(log: &Path, port: u16, limit: Duration) -> Result<Event, InteropError> {
+    let mut found = None;
+    until(limit, || {
+        found = read(log)
+            .into_iter()
+            .rfind(|event| event.client_port() == Some(u64::from(port)));
+        found.is_some()
+    });
+    found.ok_or_else(|| {
+        let last = read(log)
+            .pop()
+            .map_or_else(|| "none".to_owned(), |event| event.0.to_string());
+        InteropError::Event { port, limit, last }
+    })
+}

@@ -1,0 +1,24 @@
+//! The appliance between real clients and real servers. One test holds the lab at a time.
+
+#[cfg(test)]
+mod blocked;
+#[cfg(test)]
+mod bulk;
+#[cfg(test)]
+mod bypassed;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod hello;
+#[cfg(test)]
+mod layer2;
+#[cfg(test)]
+mod leaf;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod server;
