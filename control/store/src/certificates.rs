@@ -121,19 +121,30 @@ impl Store {
     /// # Errors
     /// The name is taken, the store is full, a part is missing or too large, or the store cannot be written.
     pub fn put_certificate(&mut self, certificate: &NewCertificate) -> Result<(), StoreError> {
-        check(certificate)?;
+        self.put_certificates(std::slice::from_ref(certificate))
+    }
+
+    /// Adds certificates, all or none.
+    ///
+    /// # Errors
+    /// A name is taken, the store is full, a part is missing or too large, or the store cannot be written.
+    pub fn put_certificates(&mut self, certificates: &[NewCertificate]) -> Result<(), StoreError> {
+        certificates.iter().try_for_each(check)?;
         let path = self.path().to_owned();
         let sqlite = |error| StoreError::sqlite(&path, error);
         self.change(|transaction| {
-            if exists(transaction, &certificate.name).map_err(sqlite)? {
-                return Err(StoreError::CertificateExists {
-                    name: certificate.name.clone(),
-                });
+            for certificate in certificates {
+                if exists(transaction, &certificate.name).map_err(sqlite)? {
+                    return Err(StoreError::CertificateExists {
+                        name: certificate.name.clone(),
+                    });
+                }
+                insert(transaction, certificate).map_err(sqlite)?;
             }
-            if count(transaction).map_err(sqlite)? >= signed_size(CERTIFICATES_MAX) {
+            if count(transaction).map_err(sqlite)? > signed_size(CERTIFICATES_MAX) {
                 return Err(StoreError::TooManyCertificates);
             }
-            insert(transaction, certificate).map_err(sqlite)
+            Ok(())
         })
     }
 
