@@ -28,7 +28,7 @@ pub enum Observation {
     /// The segment that ends the handshake. It may carry payload.
     Established,
     /// A segment of the established connection, acceptable to its receiver. It may carry payload or FIN; a caller that
-    /// forwards it says so with [`Observer::passed`].
+    /// forwards it says so with [`Observer::passed`](crate::Observer::passed).
     Segment,
     /// Its receiver takes nothing from it, so nothing was learned from it either. Its payload must not get past a caller
     /// that holds data back: should its receiver take it after all, it takes it unseen.
@@ -37,7 +37,7 @@ pub enum Observation {
     Reset,
     /// Both ends have finished and acknowledged each other's FIN.
     Finished,
-    /// It opens a new connection where the old one is over: observe anew, with [`Observer::open`].
+    /// It opens a new connection where the old one is over: observe anew, with [`Observer::open`](crate::Observer::open).
     Reopened,
     /// The connection cannot be taken over any more, now or later.
     Irregular(Irregularity),
