@@ -6,7 +6,7 @@ use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionS
 
 use crate::holding::Holding;
 use crate::identity::Identity;
-use crate::limits::OBSERVE_TIMEOUT;
+use crate::limits::{BLOCKED_LINGER, OBSERVE_TIMEOUT};
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -128,7 +128,8 @@ impl<B: PacketBuf> Flow<B> {
             State::Bypassed(bypassed) => {
                 bypassed.on_packet(&self.identity, packet, tcp, from_client, now, out)
             }
-            State::Blocked(_) => {
+            State::Blocked(blocked) => {
+                blocked.until = now.mono + BLOCKED_LINGER;
                 out.discard(packet, DropReason::BlockedFlow);
                 After::Undisturbed
             }

@@ -146,9 +146,6 @@ pub(crate) fn on_packet<B: PacketBuf>(
     }
     if tcp.payload_len() > 0 {
         let code = flow.identity.without_hello(NoHello::ServerSpokeFirst).code;
-        if let State::Holding(holding) = &mut flow.state {
-            holding.observer.passed(tcp);
-        }
         settle(flow, shared, code, (None, None), now, out);
         return pass_or_drop(flow, packet, from_client, out);
     }

@@ -368,7 +368,7 @@ impl<B: PacketBuf> Worker<B> {
         match flow.alarm {
             Some((_, alarm)) if alarm <= due => {}
             Some((timer, _)) if self.wheel.reschedule(timer, due) => {
-                flow.alarm = Some((timer, due))
+                flow.alarm = Some((timer, due));
             }
             _ => flow.alarm = Some((self.wheel.schedule(id, due), due)),
         }

@@ -296,7 +296,7 @@ fn meet_as_server(
         session,
         turn,
         origin,
-        Arc::clone(identity),
+        identity,
         DecisionCode::InspectedServer,
     )
 }
@@ -342,13 +342,13 @@ impl AwaitingLeaf {
             Proof::Unverified => DecisionCode::InspectedClientUntrusted,
         };
         let identity = match turn.shared.leaves.identity(&leaf) {
-            Ok(identity) => Arc::new(identity),
+            Ok(identity) => identity,
             Err(error) => {
                 let detail = Some(error.to_string());
                 return Step::Fail(Failure::ours(DecisionCode::BlockForgingFailed, detail));
             }
         };
-        MeetingClient::begin(session, turn, self.origin, identity, code)
+        MeetingClient::begin(session, turn, self.origin, &identity, code)
     }
 
     fn ask(&self, session: &Session, turn: &mut Turn<'_>) -> Leaf {
@@ -382,13 +382,13 @@ impl MeetingClient {
         session: &mut Session,
         turn: &Turn<'_>,
         origin: OriginSession,
-        identity: Arc<ServerIdentity>,
+        identity: &ServerIdentity,
         code: DecisionCode,
     ) -> Step {
         let facts = turn.identity.generation.facts(&turn.identity.candidate);
         let alpn = origin.leg.alpn.clone().map(String::into_bytes);
         let parameters = ClientParameters {
-            identity: &identity,
+            identity,
             alpn: alpn.as_deref(),
             versions: facts.map_or(VersionRange::TLS12_AND_13, |facts| facts.versions),
         };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
-use sluice_packet::{Frame, Instant, PathTemplate, SeqNum, VlanStack, emit, parse};
+use sluice_packet::{
+    Frame, Instant, PathTemplate, SeqNum, TcpFlags, TcpSegment, VlanStack, emit, parse,
+};
 use sluice_tcp::{Config, Connection, Opening};
 
 use super::SEGMENT;
@@ -47,6 +49,9 @@ pub struct End {
     pub peer_certificate: Option<Vec<u8>>,
     pub saw_close_notify: bool,
     iss: SeqNum,
+    /// Bytes of TLS output per TCP segment, until the handshake is done.
+    pub write_max: usize,
+    held_back: Vec<u8>,
 }
 
 impl App {
@@ -171,13 +176,17 @@ impl End {
         );
         let mut end = Self::server(app);
         end.iss = SeqNum(0xffff_ff00);
-        end.tcp = Some(Connection::connect(
-            opening(end.iss),
-            &Config::default(),
-            Instant::from_secs(1),
-        ));
         end.path = Some(path);
+        end.open(Instant::from_secs(1));
         end
+    }
+
+    pub fn open(&mut self, now: Instant) {
+        self.tcp = Some(Connection::connect(
+            opening(self.iss),
+            &Config::default(),
+            now,
+        ));
     }
 
     pub fn server(app: App) -> Self {
@@ -190,6 +199,8 @@ impl End {
             peer_certificate: None,
             saw_close_notify: false,
             iss: SeqNum(0x7fff_0000),
+            write_max: usize::MAX,
+            held_back: Vec::new(),
         }
     }
 
@@ -299,7 +310,10 @@ impl End {
                     connection.send_close_notify();
                     *closed = true;
                 }
-                flush(tcp, connection);
+                flush(tcp, connection, &mut self.held_back, self.write_max);
+                if !self.held_back.is_empty() {
+                    return true;
+                }
                 if (*closed && !connection.wants_write()) || finished {
                     tcp.finish();
                 }
@@ -333,7 +347,7 @@ impl End {
                 if finished {
                     connection.send_close_notify();
                 }
-                flush(tcp, connection);
+                flush(tcp, connection, &mut self.held_back, usize::MAX);
                 if finished && !connection.wants_write() {
                     tcp.finish();
                 }
@@ -375,12 +389,18 @@ fn pump<D>(
     tcp.peer_finished() || *saw_close_notify || error.is_some()
 }
 
-fn flush<D>(tcp: &mut Connection, tls: &mut rustls::ConnectionCommon<D>) {
+fn flush<D>(
+    tcp: &mut Connection,
+    tls: &mut rustls::ConnectionCommon<D>,
+    held_back: &mut Vec<u8>,
+    write_max: usize,
+) {
     while tls.wants_write() && tcp.send_space() > 20_000 {
-        let mut bytes = Vec::new();
-        tls.write_tls(&mut bytes).unwrap();
-        assert_eq!(tcp.send(&bytes), bytes.len());
+        tls.write_tls(held_back).unwrap();
     }
+    let count = held_back.len().min(write_max).min(tcp.send_space());
+    let taken = tcp.send(&held_back[..count]);
+    held_back.drain(..taken);
 }
 
 impl End {
@@ -395,5 +415,37 @@ impl End {
             source,
             destination,
         ));
+    }
+
+    /// A segment that the connection itself would not send.
+    pub fn stray(&self, seq: u32, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
+        let path = self.path.unwrap();
+        self.stray_from(&path.source().to_string(), seq, flags, payload)
+    }
+
+    pub fn stray_from(&self, source: &str, seq: u32, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
+        let destination = self.path.unwrap().destination();
+        let path = PathTemplate::new(
+            CLIENT_MAC,
+            ORIGIN_MAC,
+            VlanStack::UNTAGGED,
+            source.parse().unwrap(),
+            destination,
+        );
+        let segment = TcpSegment {
+            seq: SeqNum(seq),
+            flags,
+            window: 1000,
+            payload,
+            ..TcpSegment::default()
+        };
+        let mut frame = vec![0; 2048];
+        let len = emit(&mut frame, &path, &segment, &[]).unwrap();
+        frame.truncate(len);
+        frame
+    }
+
+    pub fn abort(&mut self) {
+        self.tcp.as_mut().unwrap().abort();
     }
 }

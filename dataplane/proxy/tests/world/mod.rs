@@ -3,6 +3,7 @@
 //! The ends are independent TLS stacks (rustls as its own client and server) over the workspace's TCP opened as any TCP.
 
 #![allow(unreachable_pub, reason = "a module of each test file")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the world of a test may end it")]
 #![allow(dead_code, reason = "each test file uses its part of the world")]
 
 pub mod certificates;
@@ -258,6 +259,13 @@ impl World {
             wire.push(frame);
         }
         moved
+    }
+
+    /// The next client and origin, when those before have nothing left to say.
+    pub fn reconnect(&mut self, source: &str, destination: &str, client: App, origin: App) {
+        self.client = End::client(source, destination, client);
+        self.client.open(self.now);
+        self.origin = End::server(origin);
     }
 
     pub fn inject(&mut self, side: Side, frame: Vec<u8>) {
