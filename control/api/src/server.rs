@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::framing::{FrameError, Lines, write_line};
 use crate::limits::{PEER_WAIT_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
@@ -56,15 +56,22 @@ pub fn serve(
 fn understood(line: &[u8]) -> Result<Request, ApiError> {
     let bad = |message: String| ApiError::new(ErrorCode::BadRequest, message);
     // The version is looked at first: a request of another version may well have other fields.
-    let envelope: Envelope<Value> = serde_json::from_slice(line).map_err(|error| {
+    let Version { version } = serde_json::from_slice(line).map_err(|error| {
         bad(format!("this is no request: {error}; send one JSON object per line with `version` and `request`"))
     })?;
-    if envelope.version != PROTOCOL_VERSION {
+    if version != PROTOCOL_VERSION {
         return Err(bad(format!(
-            "the request has version {}, this sluiced speaks {PROTOCOL_VERSION}; use the sluice of the same release",
-            envelope.version
+            "the request has version {version}, this sluiced speaks {PROTOCOL_VERSION}; use the sluice of the same release"
         )));
     }
-    serde_json::from_value(envelope.request)
-        .map_err(|error| bad(format!("the request is not understood: {error}")))
+    match serde_json::from_slice(line) {
+        Ok(Envelope { request, .. }) => Ok(request),
+        Err(error) => Err(bad(format!("the request is not understood: {error}"))),
+    }
+}
+
+/// The part of a request that every version has.
+#[derive(Deserialize)]
+struct Version {
+    version: u16,
 }
