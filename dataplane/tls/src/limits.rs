@@ -58,11 +58,24 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 16;
 /// Moments at which a chain outside its validity is verified again to tell what else is wrong with it.
 pub const VALIDITY_RETRIES_MAX: usize = 2 * CHAIN_CERTIFICATES_MAX;
 
+/// Verdicts that each half of a thread's verdict cache remembers, about 100 bytes each.
+pub const VERDICT_CACHE_HALF_ENTRIES_MAX: usize = 2048;
+
 /// Authorities of an operator's own in one trust store.
 pub const TRUST_STORE_AUTHORITIES_MAX: usize = 4096;
 
 /// Bytes of one record that answers the peer: a KeyUpdate or an alert.
 pub const REPLY_BYTES_MAX: usize = 64;
+
+/// Bytes of one aws-lc AEAD key on the heap. This and the next two account for the growth of the process measured over 2,000
+/// sessions: 1,400 bytes each for TLS 1.2, 2,220 for TLS 1.3 toward a client, 4,210 toward an origin with one certificate.
+pub const AEAD_CONTEXT_BYTES: usize = 608;
+
+/// Bytes of rustls's traffic state toward a client, behind its kernel connection.
+pub const SERVER_STATE_BYTES: usize = 256;
+
+/// Bytes of rustls's traffic state toward an origin, behind its kernel connection.
+pub const CLIENT_STATE_BYTES: usize = 1440;
 
 const _: () = assert!(RECORD_PLAINTEXT_BYTES_MAX + RECORD_HEADER_BYTES < CLIENT_HELLO_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_INPUT_BYTES_MAX > u16::MAX as usize + TLS12_CIPHERTEXT_BYTES_MAX);

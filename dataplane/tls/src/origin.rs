@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::CommonState;
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::client::{ClientConfig, ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::CertificateDer;
 use rustls::unbuffered::UnbufferedStatus;
 use sluice_telemetry::{LegFacts, OriginVerdict};
@@ -136,7 +136,17 @@ impl OriginHandshake {
             .to_vec();
         let client_certificate_requested = self.notes.certificate_requested();
         let (secrets, kernel) = self.connection.dangerous_into_kernel_connection()?;
-        let records = Records::new(secrets, leg.version, Rekey::Client(Box::new(kernel)))
+        let kept_bytes = size_of::<ClientConfig>()
+            + size_of::<OriginNotes>()
+            + certificate_chain
+                .iter()
+                .map(|certificate| certificate.len())
+                .sum::<usize>();
+        let rekey = Rekey::Client {
+            kernel: Box::new(kernel),
+            kept_bytes,
+        };
+        let records = Records::new(secrets, leg.version, rekey)
             .map_err(|error| TlsError::ours(TlsErrorKind::Internal(error.to_string())))?;
         Ok(OriginSession {
             records,

@@ -4,6 +4,7 @@
 //! protocol behind the handshake is here: content types, alerts, tickets, key updates, limits.
 
 mod cipher;
+mod error;
 mod post_handshake;
 
 use std::fmt;
@@ -13,15 +14,15 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use rustls::{ConnectionTrafficSecrets, ExtractedSecrets};
 use sluice_telemetry::TlsVersion;
-use thiserror::Error;
 
 use self::cipher::{Cipher, Layout};
+pub use self::error::RecordError;
 use self::post_handshake::{Message, PostHandshake};
 use crate::error::alert_name;
 use crate::limits::{
-    CONTROL_MESSAGES_IN_A_ROW_MAX, EMPTY_RECORDS_IN_A_ROW_MAX, RECORD_HEADER_BYTES,
-    RECORD_PLAINTEXT_BYTES_MAX, REPLY_BYTES_MAX, TLS12_CIPHERTEXT_BYTES_MAX,
-    TLS13_CIPHERTEXT_BYTES_MAX,
+    AEAD_CONTEXT_BYTES, CLIENT_STATE_BYTES, CONTROL_MESSAGES_IN_A_ROW_MAX,
+    EMPTY_RECORDS_IN_A_ROW_MAX, RECORD_HEADER_BYTES, RECORD_PLAINTEXT_BYTES_MAX, REPLY_BYTES_MAX,
+    SERVER_STATE_BYTES, TLS12_CIPHERTEXT_BYTES_MAX, TLS13_CIPHERTEXT_BYTES_MAX,
 };
 
 const ALERT: u8 = 21;
@@ -82,68 +83,13 @@ pub struct Reply {
     used: usize,
 }
 
-/// A record cannot be opened or sealed. Errors of opening are final: the connection is to be closed, after the alert that
-/// [`RecordError::alert`] names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum RecordError {
-    /// The content type is unknown or does not belong there.
-    #[error("a record of content type {content} does not belong here")]
-    UnexpectedRecord {
-        /// The content type.
-        content: u8,
-    },
-    /// The version of a record is not 3.3.
-    #[error("a record has version {major}.{minor} instead of 3.3")]
-    Version {
-        /// First byte.
-        major: u8,
-        /// Second byte.
-        minor: u8,
-    },
-    /// Longer than the version allows.
-    #[error("a record of {bytes} bytes is longer than TLS allows")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It does not authenticate under the connection's key.
-    #[error("a record does not authenticate: it was changed, or belongs elsewhere in the stream")]
-    NotAuthentic,
-    /// A TLS 1.3 record without a content type inside.
-    #[error("a record has nothing but padding")]
-    NoContentType,
-    /// A malformed alert, handshake header or key update.
-    #[error("a message of the record layer is malformed")]
-    Malformed,
-    /// A handshake message that is not allowed after the handshake.
-    #[error("a handshake message of type {message} is not allowed after the handshake")]
-    UnexpectedMessage {
-        /// Its type.
-        message: u8,
-    },
-    /// Another content type inside a handshake message, or a message behind a key update.
-    #[error("a handshake message is interrupted, or goes on past a change of keys")]
-    Interleaved,
-    /// Too many empty records, tickets, key updates or warnings in a row.
-    #[error("too many records without data in a row")]
-    TooManyWithoutData,
-    /// The key sealed or opened all it may, and this version has no key update.
-    #[error("the connection's keys are used up")]
-    Exhausted,
-    /// The output is too small: see [`Records::sealed_len`].
-    #[error("the output is too small for the record")]
-    OutputTooSmall,
-    /// The secrets are of a kind this record layer does not know.
-    #[error("the secrets taken from the handshake do not fit the record layer")]
-    Secrets,
-    /// The cipher refused to seal.
-    #[error("the cipher refused to seal")]
-    Sealing,
-}
-
 /// What derives the next secrets in TLS 1.3.
 pub(crate) enum Rekey {
-    Client(Box<KernelConnection<ClientConnectionData>>),
+    Client {
+        kernel: Box<KernelConnection<ClientConnectionData>>,
+        /// Bytes of the configuration and the origin's chain that rustls keeps with it.
+        kept_bytes: usize,
+    },
     Server(Box<KernelConnection<ServerConnectionData>>),
     /// TLS 1.2: there is no next secret, and nothing of the handshake is kept.
     Never,
@@ -162,7 +108,7 @@ impl Records {
         version: TlsVersion,
         rekey: Rekey,
     ) -> Result<Self, RecordError> {
-        let client = matches!(rekey, Rekey::Client(_));
+        let client = matches!(rekey, Rekey::Client { .. });
         Ok(Self {
             receive: Cipher::new(secrets.rx, version)?,
             send: Cipher::new(secrets.tx, version)?,
@@ -278,15 +224,17 @@ impl Records {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let kernel = match &self.rekey {
-            Rekey::Client(_) => {
-                size_of::<KernelConnection<ClientConnectionData>>() + KERNEL_STATE_BYTES
+            Rekey::Client { kept_bytes, .. } => {
+                size_of::<KernelConnection<ClientConnectionData>>()
+                    + CLIENT_STATE_BYTES
+                    + kept_bytes
             }
             Rekey::Server(_) => {
-                size_of::<KernelConnection<ServerConnectionData>>() + KERNEL_STATE_BYTES
+                size_of::<KernelConnection<ServerConnectionData>>() + SERVER_STATE_BYTES
             }
             Rekey::Never => 0,
         };
-        size_of::<Self>() + 2 * AEAD_CONTEXT_BYTES + kernel + self.handshake.memory_bytes()
+        size_of::<Self>() + 2 * AEAD_CONTEXT_BYTES + kernel
     }
 
     fn open_record<'b>(&mut self, input: &'b mut [u8]) -> Result<Opened<'b>, RecordError> {
@@ -484,35 +432,12 @@ impl Records {
     }
 }
 
-/// Bytes of one aws-lc AEAD context on the heap (`EVP_AEAD_CTX`).
-const AEAD_CONTEXT_BYTES: usize = 600;
-
-/// Bytes of rustls's boxed traffic state.
-const KERNEL_STATE_BYTES: usize = 512;
-
-impl RecordError {
-    /// The alert that tells the peer (RFC 8446 section 6.2), or `None` where the fault is not the peer's.
-    #[must_use]
-    pub fn alert(self) -> Option<u8> {
-        match self {
-            Self::UnexpectedRecord { .. }
-            | Self::NoContentType
-            | Self::UnexpectedMessage { .. }
-            | Self::Interleaved
-            | Self::TooManyWithoutData => Some(10),
-            Self::NotAuthentic => Some(20),
-            Self::TooLong { .. } => Some(22),
-            Self::Malformed => Some(50),
-            Self::Version { .. } => Some(70),
-            Self::Exhausted | Self::OutputTooSmall | Self::Secrets | Self::Sealing => None,
-        }
-    }
-}
-
 impl Rekey {
     fn next_receive(&mut self) -> Result<(u64, ConnectionTrafficSecrets), RecordError> {
         match self {
-            Self::Client(kernel) => kernel.update_rx_secret().map_err(|_| RecordError::Secrets),
+            Self::Client { kernel, .. } => {
+                kernel.update_rx_secret().map_err(|_| RecordError::Secrets)
+            }
             Self::Server(kernel) => kernel.update_rx_secret().map_err(|_| RecordError::Secrets),
             Self::Never => Err(RecordError::Secrets),
         }
@@ -520,7 +445,9 @@ impl Rekey {
 
     fn next_send(&mut self) -> Result<(u64, ConnectionTrafficSecrets), RecordError> {
         match self {
-            Self::Client(kernel) => kernel.update_tx_secret().map_err(|_| RecordError::Secrets),
+            Self::Client { kernel, .. } => {
+                kernel.update_tx_secret().map_err(|_| RecordError::Secrets)
+            }
             Self::Server(kernel) => kernel.update_tx_secret().map_err(|_| RecordError::Secrets),
             Self::Never => Err(RecordError::Secrets),
         }

@@ -1,15 +1,21 @@
 //! The authorities that origins are verified against.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use thiserror::Error;
 use x509_parser::prelude::FromDer;
 
 use crate::limits::TRUST_STORE_AUTHORITIES_MAX;
+use crate::verdict::unix_s;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Trust anchors: Mozilla's, an operator's own, or both.
 pub struct TrustStore {
+    /// No other store of this process has it, now or later.
+    id: u64,
     anchors: Vec<TrustAnchor<'static>>,
     /// Validity of the operator's own, in the order of their anchors, which come first: an anchor does not carry its dates.
     own: Vec<Validity>,
@@ -79,7 +85,11 @@ impl TrustStore {
         if anchors.is_empty() {
             Err(TrustStoreError::Empty)
         } else {
-            Ok(Self { anchors, own })
+            Ok(Self {
+                id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                anchors,
+                own,
+            })
         }
     }
 
@@ -93,6 +103,14 @@ impl TrustStore {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.anchors.is_empty()
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn own_validities(&self) -> &[Validity] {
+        &self.own
     }
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
@@ -112,9 +130,4 @@ impl fmt::Debug for TrustStore {
             .field("authorities", &self.anchors.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Dates before 1970 count as 1970.
-fn unix_s(timestamp: i64) -> u64 {
-    u64::try_from(timestamp).unwrap_or(0)
 }

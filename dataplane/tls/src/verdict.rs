@@ -4,6 +4,8 @@
 //! `Invalid`, then `SelfSigned` or `UnknownIssuer`, then `NameMismatch`, `WeakKey`, `NotYetValid`, `Expired`. An expired
 //! certificate of an unknown issuer is thus never taken for one that has merely expired.
 
+mod cache;
+
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use sluice_telemetry::OriginVerdict;
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
@@ -12,6 +14,7 @@ use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521}
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
+pub(crate) use self::cache::judge_cached;
 use crate::TrustStore;
 use crate::limits::{CHAIN_CERTIFICATES_MAX, VALIDITY_RETRIES_MAX};
 
@@ -227,6 +230,11 @@ fn significant_bits(modulus: &[u8]) -> usize {
         Some(&first) => digits.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0),
         None => 0,
     }
+}
+
+/// Dates before 1970 count as 1970.
+pub(crate) fn unix_s(timestamp: i64) -> u64 {
+    u64::try_from(timestamp).unwrap_or(0)
 }
 
 fn at(unix_s: u64) -> UnixTime {

@@ -13,7 +13,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use sluice_telemetry::OriginVerdict;
 
 use crate::TrustStore;
-use crate::verdict::{Question, judge};
+use crate::verdict::{Question, judge_cached};
 
 /// One handshake's notes on its origin.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl ServerCertVerifier for OriginNotes {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = judge(&Question {
+        let verdict = judge_cached(&Question {
             leaf: end_entity,
             intermediates,
             name: &self.name,

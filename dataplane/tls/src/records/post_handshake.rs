@@ -50,10 +50,6 @@ impl PostHandshake {
         self.header_bytes > 0
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
-        0
-    }
-
     /// Takes bytes off the front of `input` up to the end of a message or of the input.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Message>, RecordError> {
         while self.header_bytes < HANDSHAKE_HEADER_BYTES {
