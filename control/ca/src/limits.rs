@@ -9,8 +9,9 @@ pub const IMPORT_CERTIFICATES_MAX: usize = 64;
 /// Private keys in one imported file.
 pub const IMPORT_KEYS_MAX: usize = 16;
 
-/// Iterations of a passphrase's key derivation in an imported file. Common tools write 2,048 to 1,000,000.
-pub const PASSPHRASE_ITERATIONS_MAX: u32 = 10_000_000;
+/// Iterations of a passphrase's key derivation in an imported file. Common tools write 2,048 to 1,000,000;
+/// a PKCS#12 file may have no more than that.
+pub const PASSPHRASE_ITERATIONS_MAX: u32 = 5_000_000;
 
 /// Certificates in one chain, as the store bounds it.
 pub const CHAIN_CERTIFICATES_MAX: usize = sluice_store::limits::CHAIN_CERTIFICATES_MAX;
