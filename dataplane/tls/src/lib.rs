@@ -17,6 +17,7 @@ mod error;
 mod facts;
 mod hello_reader;
 mod identity;
+mod kx;
 pub mod limits;
 mod origin;
 mod provider;

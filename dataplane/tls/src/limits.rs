@@ -58,6 +58,12 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 16;
 /// Moments at which a chain outside its validity is verified again to tell what else is wrong with it.
 pub const VALIDITY_RETRIES_MAX: usize = 2 * CHAIN_CERTIFICATES_MAX;
 
+/// Bytes of the longest private scalar of a key exchange: P-384's.
+pub const SCALAR_BYTES_MAX: usize = 48;
+
+/// Scalars drawn before a key exchange is given up: two in a row out of range already mean a broken generator.
+pub const SCALAR_DRAWS_MAX: usize = 8;
+
 /// Verdicts that each half of a thread's verdict cache remembers, about 100 bytes each.
 pub const VERDICT_CACHE_HALF_ENTRIES_MAX: usize = 2048;
 
