@@ -164,3 +164,34 @@ impl fmt::Display for EndReason {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_on_the_wire() {
+        use Application::{Http1, Http2, Imap, Other, Pop3, Unknown, WebSocket};
+        for application in [Unknown, Http1, Http2, WebSocket, Imap, Pop3, Other] {
+            assert_eq!(
+                serde_json::to_value(application).unwrap(),
+                application.name()
+            );
+        }
+        use EndReason::{
+            Blocked, Bypassed, ClientReset, Closed, Evicted, OriginReset, Stopped, TimedOut,
+        };
+        for reason in [
+            Closed,
+            ClientReset,
+            OriginReset,
+            TimedOut,
+            Blocked,
+            Bypassed,
+            Evicted,
+            Stopped,
+        ] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+        }
+    }
+}

@@ -82,3 +82,26 @@ pub struct SessionSummary {
     /// Bytes of memory it holds.
     pub memory_bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_on_the_wire() {
+        use SessionPhase::*;
+        for phase in [
+            Observed,
+            Held,
+            OriginHandshake,
+            Forging,
+            ClientHandshake,
+            Relaying,
+            Closing,
+            Bypassed,
+            Blocked,
+        ] {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.name());
+        }
+    }
+}

@@ -52,10 +52,13 @@ pub enum KeyKind {
     /// ECDSA on P-384.
     EcdsaP384,
     /// RSA, 2048 bits.
+    #[serde(rename = "rsa-2048")]
     Rsa2048,
     /// RSA, 3072 bits.
+    #[serde(rename = "rsa-3072")]
     Rsa3072,
     /// RSA, 4096 bits.
+    #[serde(rename = "rsa-4096")]
     Rsa4096,
     /// Ed25519.
     Ed25519,
@@ -211,4 +214,20 @@ pub struct CertificateDetails {
     pub uses: Vec<String>,
     /// When it was made or taken in, seconds since the Unix epoch.
     pub stored_unix_s: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_on_the_wire() {
+        for kind in KeyKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        use CertificateState::{Expired, ExpiresSoon, NotYetValid, Valid};
+        for state in [Valid, NotYetValid, ExpiresSoon, Expired] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        }
+    }
 }
