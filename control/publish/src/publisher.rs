@@ -48,6 +48,8 @@ struct Peer {
 struct Core {
     adopted: Option<u64>,
     refused: Option<(u64, String)>,
+    /// The last refusal read from the statistics: it stays there when it is out of date.
+    read: Option<(u64, String)>,
 }
 
 impl Publisher {
@@ -75,6 +77,31 @@ impl Publisher {
             if let Some(peer) = &mut state.peer {
                 peer.offered_unix_us = now_unix_us;
                 peer.refused = None;
+            }
+        }
+        self.changed.notify_all();
+        self.offer()
+    }
+
+    /// Offers the current generation again to a data plane that does not decide by it, e.g. after it refused and what it
+    /// missed is there now.
+    ///
+    /// # Errors
+    /// The link broke.
+    pub fn offer_again(&self, now_unix_us: u64) -> Result<(), LinkError> {
+        {
+            let mut state = self.lock();
+            let status = state.status();
+            let adopted = status
+                .current
+                .is_some_and(|current| status.outcome(current) == Outcome::Adopted);
+            let Some(peer) = state.peer.as_mut().filter(|_| !adopted) else {
+                return Ok(());
+            };
+            peer.offered_unix_us = now_unix_us;
+            peer.refused = None;
+            for core in peer.cores.values_mut() {
+                core.refused = None;
             }
         }
         self.changed.notify_all();
@@ -135,7 +162,7 @@ impl Publisher {
                         *core,
                         Core {
                             adopted,
-                            refused: None,
+                            ..Core::default()
                         },
                     )
                 })
@@ -359,7 +386,8 @@ impl Peer {
             let refused = view
                 .refusal()
                 .map(|refusal| (refusal.generation, refusal.reason));
-            if refused.is_some() && refused != core.refused {
+            if refused.is_some() && refused != core.read {
+                core.read.clone_from(&refused);
                 core.refused = refused;
                 changed = true;
             }
