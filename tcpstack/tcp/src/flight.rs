@@ -385,3 +385,6 @@ impl Flight {
         self.lost_segments = self.lost_segments + u32::from(after.lost) - u32::from(before.lost);
     }
 }
+
+#[cfg(test)]
+mod tests;

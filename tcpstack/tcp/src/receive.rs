@@ -106,6 +106,14 @@ impl ReceiveSpace {
         seq.lt(self.right_edge) && (seq + len).gt(next)
     }
 
+    /// Whether a segment that only acknowledges, at `seq`, may be heard.
+    ///
+    /// It brings nothing that needs room, and its sender may stand beyond our window: where a larger one was offered by the
+    /// end whose place we took, both ends would otherwise refuse each other's acknowledgements for ever.
+    pub(crate) fn may_acknowledge(&self, seq: SeqNum) -> bool {
+        seq.within(self.next(), limits::WINDOW_BYTES_MAX)
+    }
+
     /// Takes the text and the FIN of an acceptable segment. Says what became of the text.
     pub(crate) fn take(&mut self, seq: SeqNum, payload: &[u8], fin: bool) -> Inserted {
         let count = length(payload.len());

@@ -6,6 +6,28 @@ use sluice_packet::Instant;
 
 use crate::random::{Random, stream_byte};
 
+/// When an application may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Whenever there is space.
+    #[default]
+    Free,
+    /// A request, then the next one when its reply is there.
+    Requests {
+        /// Bytes of a request.
+        request: u64,
+        /// Bytes of a reply.
+        reply: u64,
+    },
+    /// A reply to each request.
+    Replies {
+        /// Bytes of a request.
+        request: u64,
+        /// Bytes of a reply.
+        reply: u64,
+    },
+}
+
 /// What an application does.
 #[derive(Clone, Copy, Debug)]
 pub struct ApplicationPlan {
@@ -19,6 +41,10 @@ pub struct ApplicationPlan {
     pub expects_bytes: u64,
     /// Most bytes read at once, and how long it then rests.
     pub reads: Option<(usize, Duration)>,
+    /// When it sends.
+    pub pace: Pace,
+    /// Most bytes handed over at once.
+    pub piece_bytes_max: u64,
     /// It finishes only when the other end has.
     pub finishes_last: bool,
 }
@@ -62,10 +88,10 @@ impl Application {
 
     /// The next bytes to send, at most `space`; empty when there is nothing to send.
     pub fn produce(&mut self, space: usize) -> Vec<u8> {
-        let left = self.plan.sends_bytes - self.sent;
+        let left = self.allowed() - self.sent;
         let piece = left
             .min(u64::try_from(space).unwrap_or(u64::MAX))
-            .min(self.random.between(1, 40_000));
+            .min(self.random.between(1, self.plan.piece_bytes_max));
         let bytes = (self.sent..self.sent + piece)
             .map(|offset| stream_byte(self.plan.sends, offset))
             .collect();
@@ -76,6 +102,23 @@ impl Application {
     /// Takes back bytes of the last piece that were not accepted.
     pub fn give_back(&mut self, count: usize) {
         self.sent -= u64::try_from(count).unwrap_or(0);
+    }
+
+    /// Bytes that may have been sent by now.
+    fn allowed(&self) -> u64 {
+        let turns = |bytes: u64| self.received.checked_div(bytes).unwrap_or(0);
+        let allowed = match self.plan.pace {
+            Pace::Free => self.plan.sends_bytes,
+            Pace::Requests { request, reply } => (turns(reply) + 1) * request,
+            Pace::Replies { request, reply } => turns(request) * reply,
+        };
+        allowed.min(self.plan.sends_bytes)
+    }
+
+    /// Nothing may be sent now.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.sent == self.allowed()
     }
 
     /// Everything was handed over.

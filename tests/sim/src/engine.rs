@@ -29,6 +29,8 @@ pub struct Engine {
     memory_bytes_most: usize,
 }
 
+/// Frames sent in one turn after which something must be wrong; the network's flood check then says so.
+const FRAMES_PER_TURN_MAX: usize = 20_000;
 /// Frames up to the largest MTU the packet path carries.
 const FRAME_BYTES_MAX: usize = 9_100;
 
@@ -86,23 +88,19 @@ impl Engine {
             return;
         };
         loop {
-            let space = connection.send_space();
-            if space == 0 || self.application.sent_all() {
-                break;
-            }
-            let piece = self.application.produce(space);
-            let taken = connection.send(&piece);
-            if taken < piece.len() {
-                self.application.give_back(piece.len() - taken);
-                break;
-            }
-        }
-        loop {
             let count = self.application.read(now, connection.received());
             if count == 0 {
                 break;
             }
             connection.consume(count);
+        }
+        while connection.send_space() > 0 && !self.application.rests() {
+            let piece = self.application.produce(connection.send_space());
+            let taken = connection.send(&piece);
+            if taken < piece.len() {
+                self.application.give_back(piece.len() - taken);
+                break;
+            }
         }
         let peer_finished = connection.peer_finished() && connection.received().is_empty();
         if !self.finished && self.application.wants_to_finish(peer_finished) {
@@ -144,7 +142,10 @@ impl Endpoint for Engine {
             return;
         };
         self.memory_bytes_most = self.memory_bytes_most.max(connection.memory_bytes());
-        while let Some(outgoing) = connection.poll_transmit(now) {
+        for _ in 0..FRAMES_PER_TURN_MAX {
+            let Some(outgoing) = connection.poll_transmit(now) else {
+                break;
+            };
             let mut frame = vec![0; FRAME_BYTES_MAX];
             if let Ok(len) = emit(&mut frame, &self.path, &outgoing.segment, outgoing.rest) {
                 frame.truncate(len);

@@ -83,16 +83,6 @@ impl Independent {
 
     fn run_application(&mut self, now: Instant) {
         let socket = self.sockets.get_mut::<Socket<'_>>(self.handle);
-        while socket.can_send() && !self.application.sent_all() {
-            let piece = self
-                .application
-                .produce(socket.send_capacity() - socket.send_queue());
-            let taken = socket.send_slice(&piece).unwrap_or(0);
-            self.application.give_back(piece.len() - taken);
-            if taken == 0 {
-                break;
-            }
-        }
         while socket.can_recv() {
             let application = &mut self.application;
             let count = socket
@@ -102,6 +92,16 @@ impl Independent {
                 })
                 .unwrap_or(0);
             if count == 0 {
+                break;
+            }
+        }
+        while socket.can_send() && !self.application.rests() {
+            let piece = self
+                .application
+                .produce(socket.send_capacity() - socket.send_queue());
+            let taken = socket.send_slice(&piece).unwrap_or(0);
+            self.application.give_back(piece.len() - taken);
+            if taken == 0 {
                 break;
             }
         }
@@ -172,6 +172,9 @@ impl Endpoint for Independent {
     }
 }
 
+/// Frames that the interface may send in one turn.
+const FRAMES_PER_TURN_MAX: usize = 20_000;
+
 /// The queues between the interface and the network.
 struct Wire {
     received: VecDeque<Vec<u8>>,
@@ -189,7 +192,8 @@ impl Device for Wire {
     }
 
     fn transmit(&mut self, _timestamp: smoltcp::time::Instant) -> Option<Sending<'_>> {
-        Some(Sending(&mut self.sent))
+        // More in one turn than any window admits: the network's flood check then says so.
+        (self.sent.len() < FRAMES_PER_TURN_MAX).then_some(Sending(&mut self.sent))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

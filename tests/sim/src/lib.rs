@@ -14,7 +14,7 @@ mod network;
 mod random;
 mod simulation;
 
-pub use application::{Application, ApplicationPlan, Mismatch};
+pub use application::{Application, ApplicationPlan, Mismatch, Pace};
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Start};
 pub use independent::Independent;

@@ -119,6 +119,14 @@ pub struct Counts {
     pub corrupted: u64,
 }
 
+impl Counts {
+    /// Never delivered.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.lost + self.swallowed + self.overflowed
+    }
+}
+
 /// Frames under way.
 #[derive(Debug)]
 pub struct Network {
@@ -196,6 +204,12 @@ impl Network {
     pub fn arrived(&mut self, now: Instant) -> Option<(Side, Vec<u8>)> {
         let first = self.under_way.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
+    }
+
+    /// Frames that have not arrived.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
     }
 
     /// What happened so far.

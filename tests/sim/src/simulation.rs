@@ -1,8 +1,9 @@
 //! Two endpoints, a network and a clock.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
-use sluice_packet::Instant;
+use sluice_packet::{Frame, Instant, SegmentId, parse};
 
 use crate::application::Mismatch;
 use crate::endpoint::Endpoint;
@@ -43,6 +44,14 @@ pub enum Failure {
         /// Where both ends stood.
         report: String,
     },
+    /// More frames under way than windows admit.
+    #[error("{frames} frames under way: an end sends without limit\n{report}")]
+    Flood {
+        /// Frames that have not arrived.
+        frames: usize,
+        /// Where both ends stood.
+        report: String,
+    },
     /// A connection was reset or given up before everything was there.
     #[error("{side:?} broke before everything was received\n{report}")]
     Broken {
@@ -75,8 +84,12 @@ pub struct Simulation<L, R> {
     started: Instant,
     /// Virtual time after which the run has failed.
     limit: Duration,
+    trace: VecDeque<String>,
+    trace_frames: usize,
 }
 
+/// Frames under way after which an end is taken to send without limit.
+const UNDER_WAY_MAX: usize = 10_000;
 /// Steps after which a run is taken for endless.
 const STEPS_MAX: u64 = 5_000_000;
 
@@ -90,7 +103,16 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
             now,
             started: now,
             limit,
+            trace: VecDeque::new(),
+            trace_frames: 0,
         }
+    }
+
+    /// Keeps the last `frames` frames for a failure's report.
+    #[must_use]
+    pub fn with_trace(mut self, frames: usize) -> Self {
+        self.trace_frames = frames;
+        self
     }
 
     /// Runs until both ends are done.
@@ -151,7 +173,17 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
 
     fn act(&mut self, side: Side) {
         let (now, network) = (self.now, &mut self.network);
-        let mut send = |frame| network.send(now, side.other(), frame);
+        let (trace, frames) = (&mut self.trace, self.trace_frames);
+        let mut send = |frame: Vec<u8>| {
+            let before = network.counts().dropped();
+            let line = (frames > 0).then(|| line(now, side, &frame));
+            network.send(now, side.other(), frame);
+            if let Some(line) = line {
+                let dropped = network.counts().dropped() > before;
+                trace.push_back(line + if dropped { " DROPPED" } else { "" });
+                trace.drain(..trace.len().saturating_sub(frames));
+            }
+        };
         match side {
             Side::Left => self.left.poll(now, &mut send),
             Side::Right => self.right.poll(now, &mut send),
@@ -176,6 +208,13 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
     }
 
     fn check(&self) -> Result<(), Failure> {
+        let frames = self.network.under_way();
+        if frames > UNDER_WAY_MAX {
+            return Err(Failure::Flood {
+                frames,
+                report: self.report(),
+            });
+        }
         let ends: [(Side, &dyn Endpoint); 2] =
             [(Side::Left, &self.left), (Side::Right, &self.right)];
         for (side, end) in ends {
@@ -203,11 +242,33 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
     }
 
     fn report(&self) -> String {
-        format!(
+        let mut report = format!(
             "left  {}\nright {}\n{:?}",
             self.left.describe(),
             self.right.describe(),
             self.network.counts()
-        )
+        );
+        for line in &self.trace {
+            report.push('\n');
+            report.push_str(line);
+        }
+        report
     }
+}
+
+fn line(now: Instant, from: Side, frame: &[u8]) -> String {
+    let seconds = now.saturating_since(Instant::ZERO).as_secs_f64();
+    let Frame::Tcp(tcp) = parse(SegmentId(0), frame) else {
+        return format!("{seconds:>12.6} {from:?}: not TCP");
+    };
+    format!(
+        "{seconds:>12.6} {from:?}: {} seq {} ack {} win {} len {} sack {:?} {:?}",
+        tcp.flags,
+        tcp.seq.0,
+        tcp.ack.0,
+        tcp.window,
+        tcp.payload(frame).len(),
+        tcp.options.sack,
+        tcp.options.timestamps,
+    )
 }

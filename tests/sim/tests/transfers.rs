@@ -5,7 +5,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a test program: helpers outside of #[test] functions report and fail like them"
+    reason = "a test program: helpers outside of test functions report and fail like them"
 )]
 
 use core::net::SocketAddr;
@@ -14,7 +14,7 @@ use core::time::Duration;
 use sluice_packet::{Instant, PathTemplate, SeqNum, VlanStack};
 use sluice_sim::{
     Application, ApplicationPlan, Engine, Failure, Impairments, Independent, Network, Outcome,
-    Random, Simulation, Start,
+    Pace, Random, Simulation, Start,
 };
 use sluice_tcp::{Config, CongestionAlgorithm, Opening, Takeover, TimestampClock};
 
@@ -22,6 +22,14 @@ const LEFT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const RIGHT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const START: Instant = Instant::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(4 * 3_600);
+
+/// Frames to show when one seed is replayed: `SLUICE_SIM_TRACE`.
+fn trace() -> usize {
+    std::env::var("SLUICE_SIM_TRACE")
+        .ok()
+        .and_then(|frames| frames.parse().ok())
+        .unwrap_or(0)
+}
 
 /// Runs `scenario` for `SLUICE_SIM_SEED`, or for `SLUICE_SIM_SEEDS` seeds, or for `count`.
 fn seeds(count: u64, scenario: impl Fn(u64) -> Result<Outcome, Failure>) {
@@ -64,7 +72,11 @@ fn path(ipv6: bool) -> PathTemplate {
 }
 
 /// Two applications that send each other streams.
-fn applications(random: &mut Random, bytes_max: u64) -> (Application, Application) {
+fn applications(
+    random: &mut Random,
+    bytes_max: u64,
+    slow_per_mille: u64,
+) -> (Application, Application) {
     let sizes = [0, 1, 100, 1_460, 20_000, bytes_max / 4, bytes_max];
     let (left_bytes, right_bytes) = (random.pick(&sizes), random.pick(&sizes));
     let left_seed = random.bits();
@@ -72,7 +84,7 @@ fn applications(random: &mut Random, bytes_max: u64) -> (Application, Applicatio
     let slow = |random: &mut Random| {
         let most = usize::try_from(random.between(100, 60_000)).unwrap();
         random
-            .chance(200)
+            .chance(slow_per_mille)
             .then(|| (most, Duration::from_millis(random.between(1, 80))))
     };
     let left = ApplicationPlan {
@@ -81,6 +93,8 @@ fn applications(random: &mut Random, bytes_max: u64) -> (Application, Applicatio
         expects: right_seed,
         expects_bytes: right_bytes,
         reads: slow(random),
+        pace: Pace::Free,
+        piece_bytes_max: 40_000,
         finishes_last: random.chance(300),
     };
     let right = ApplicationPlan {
@@ -89,6 +103,8 @@ fn applications(random: &mut Random, bytes_max: u64) -> (Application, Applicatio
         expects: left_seed,
         expects_bytes: left_bytes,
         reads: slow(random),
+        pace: Pace::Free,
+        piece_bytes_max: 40_000,
         finishes_last: !left.finishes_last && random.chance(300),
     };
     (
@@ -128,7 +144,7 @@ fn engines_that_open(
 ) -> Result<Outcome, Failure> {
     let random = &mut Random::new(seed);
     let impairments = impairments(random);
-    let (left, right) = applications(random, bytes_max);
+    let (left, right) = applications(random, bytes_max, 200);
     let path = path(random.chance(500));
     let (connect, listen) = (opening(random), opening(random));
     let left = Engine::new(Start::Connect(connect), config(random), path, left, START);
@@ -146,13 +162,14 @@ fn engines_that_open(
         START,
         LIMIT,
     )
+    .with_trace(trace())
     .run()
 }
 
 fn engines_that_take_over(seed: u64) -> Result<Outcome, Failure> {
     let random = &mut Random::new(seed);
     let impairments = Impairments::random(random);
-    let (left, right) = applications(random, 200_000);
+    let (left, right) = applications(random, 200_000, 200);
     let path = path(random.chance(500));
     let sequence = |random: &mut Random| SeqNum(u32::try_from(random.below(1 << 32)).unwrap());
     let (left_next, right_next) = (sequence(random), sequence(random));
@@ -200,21 +217,30 @@ fn engines_that_take_over(seed: u64) -> Result<Outcome, Failure> {
         START,
         LIMIT,
     )
+    .with_trace(trace())
     .run()
 }
 
+/// smoltcp 0.14 forgets its retransmission timer when a zero window is acknowledged while something of its own is lost,
+/// and sends without end when a window closes on its FIN. So `closes_windows` goes with a network that loses nothing, and
+/// elsewhere the engine reads fast and has room.
 fn engine_and_independent(
     seed: u64,
     engine_opens: bool,
+    closes_windows: bool,
     impairments: impl Fn(&mut Random) -> Impairments,
     bytes_max: u64,
 ) -> Result<Outcome, Failure> {
     let random = &mut Random::new(seed);
     let impairments = impairments(random);
-    let (left, right) = applications(random, bytes_max);
+    let slow_per_mille = if closes_windows { 600 } else { 0 };
+    let (left, right) = applications(random, bytes_max, slow_per_mille);
     let path = path(false);
     let buffer = random.pick(&[4_096, 16_384, 65_535, 262_144]);
-    let (opening, config) = (opening(random), config(random));
+    let (opening, mut config) = (opening(random), config(random));
+    if !closes_windows {
+        config.recv_buffer_bytes_max = 1_048_576;
+    }
     let socket_seed = random.bits();
     let network = Network::new(impairments, random.branch());
     if engine_opens {
@@ -228,7 +254,9 @@ fn engine_and_independent(
             socket_seed,
             START,
         );
-        Simulation::new(left, right, network, START, LIMIT).run()
+        Simulation::new(left, right, network, START, LIMIT)
+            .with_trace(trace())
+            .run()
     } else {
         let left = Independent::new(true, buffer, 1_500, path, left, socket_seed, START);
         let right = Engine::new(
@@ -238,46 +266,57 @@ fn engine_and_independent(
             right,
             START,
         );
-        Simulation::new(left, right, network, START, LIMIT).run()
+        Simulation::new(left, right, network, START, LIMIT)
+            .with_trace(trace())
+            .run()
     }
 }
 
 #[test]
 fn p99_engines_that_open_deliver_whole_streams_and_close() {
-    seeds(250, |seed| {
+    seeds(1_000, |seed| {
         engines_that_open(seed, Impairments::random, 200_000)
     });
 }
 
 #[test]
 fn p99_engines_that_take_over_deliver_whole_streams_and_close() {
-    seeds(250, engines_that_take_over);
+    seeds(1_000, engines_that_take_over);
 }
 
 #[test]
 fn p99_everything_at_its_worst_between_engines() {
-    seeds(60, |seed| {
+    seeds(300, |seed| {
         engines_that_open(seed, |_| Impairments::worst(), 60_000)
     });
 }
 
 #[test]
 fn p99_the_engine_opens_towards_an_independent_tcp() {
-    seeds(200, |seed| {
-        engine_and_independent(seed, true, Impairments::random, 100_000)
+    seeds(1_000, |seed| {
+        engine_and_independent(seed, true, false, Impairments::random, 100_000)
     });
 }
 
 #[test]
 fn p99_an_independent_tcp_opens_towards_the_engine() {
-    seeds(200, |seed| {
-        engine_and_independent(seed, false, Impairments::random, 100_000)
+    seeds(1_000, |seed| {
+        engine_and_independent(seed, false, false, Impairments::random, 100_000)
     });
 }
 
 #[test]
 fn p99_everything_at_its_worst_with_an_independent_tcp() {
-    seeds(40, |seed| {
-        engine_and_independent(seed, seed % 2 == 0, |_| Impairments::worst(), 40_000)
+    seeds(300, |seed| {
+        engine_and_independent(seed, seed % 2 == 0, false, |_| Impairments::worst(), 40_000)
+    });
+}
+
+#[test]
+fn p92_windows_that_close_and_open_with_an_independent_tcp() {
+    let clean =
+        |random: &mut Random| Impairments::clean(Duration::from_millis(random.between(1, 100)));
+    seeds(300, |seed| {
+        engine_and_independent(seed, seed % 2 == 0, true, clean, 300_000)
     });
 }

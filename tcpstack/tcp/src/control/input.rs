@@ -26,7 +26,10 @@ impl ControlBlock {
             self.answer_unacceptable(now, segment);
             return Screened::Drop;
         }
-        if !self.receive.acceptable(segment.seq, length) {
+        let acknowledges_only = length == 0 && !segment.flags.rst();
+        let acceptable = self.receive.acceptable(segment.seq, length)
+            || (acknowledges_only && self.receive.may_acknowledge(segment.seq));
+        if !acceptable {
             self.stats.out_of_window += 1;
             if !segment.flags.rst() {
                 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4

@@ -51,12 +51,7 @@ impl ControlBlock {
         if self.receive.owed() != Owed::Now || !self.synchronised {
             return None;
         }
-        // Beyond a window that shrank, an acknowledgement would be refused for its sequence number.
-        let seq = self
-            .send
-            .next()
-            .min(self.send.una() + self.send.window())
-            .max(self.send.una());
+        let seq = self.send.next();
         Some(self.bare(seq, now))
     }
 

@@ -1,0 +1,181 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const LEN: u32 = 100;
+
+/// The obvious scoreboard: one entry per byte.
+#[derive(Clone, Copy, Default)]
+struct Byte {
+    sacked: bool,
+    lost: bool,
+}
+
+struct Reference {
+    start: SeqNum,
+    acknowledged: usize,
+    bytes: Vec<Byte>,
+}
+
+impl Reference {
+    fn offset(&self, seq: SeqNum) -> usize {
+        usize::try_from(ahead(self.start, seq))
+            .unwrap()
+            .min(self.bytes.len())
+    }
+
+    fn waiting(&self) -> &[Byte] {
+        &self.bytes[self.acknowledged..]
+    }
+
+    fn pipe(&self) -> usize {
+        self.waiting()
+            .iter()
+            .filter(|byte| !byte.sacked && !byte.lost)
+            .count()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Send,
+    Acknowledge(u32),
+    Sack(u32, u32),
+    Timeout,
+    Resend,
+    FirstLost,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        4 => Just(Event::Send),
+        2 => (0_u32..30).prop_map(Event::Acknowledge),
+        4 => (0_u32..30, 1_u32..6).prop_map(|(from, count)| Event::Sack(from, count)),
+        1 => Just(Event::Timeout),
+        3 => Just(Event::Resend),
+        1 => Just(Event::FirstLost),
+    ];
+    prop::collection::vec(event, 1..200)
+}
+
+fn sent(start: SeqNum, now: Instant) -> Sent {
+    Sent {
+        start,
+        len: LEN,
+        syn: false,
+        fin: false,
+        sent_at: now,
+        first_sent_at: now,
+        resent: false,
+        sacked: false,
+        lost: false,
+    }
+}
+
+proptest! {
+    /// Whole segments are acknowledged and reported; what is in the network, held and lost always equals a recount.
+    #[test]
+    fn p98_the_scoreboard_equals_a_map_of_bytes(isn: u32, events in events()) {
+        let start = SeqNum(isn);
+        let mut flight = Flight::default();
+        let mut reference = Reference { start, acknowledged: 0, bytes: Vec::new() };
+        let mut now = Instant::from_secs(1);
+        let segment = usize::try_from(LEN).unwrap();
+        for event in events {
+            now += Duration::from_millis(1);
+            let first = start + u32::try_from(reference.acknowledged).unwrap();
+            let mut delivered = Delivered::default();
+            match event {
+                Event::Send => {
+                    flight.push(sent(start + u32::try_from(reference.bytes.len()).unwrap(), now));
+                    reference.bytes.extend(vec![Byte::default(); segment]);
+                }
+                Event::Acknowledge(count) => {
+                    let to = reference.offset(first + count * LEN / 2);
+                    flight.acknowledge(start + u32::try_from(to).unwrap(), now, &mut delivered);
+                    prop_assert_eq!(usize::try_from(delivered.acknowledged).unwrap(), to - reference.acknowledged);
+                    reference.acknowledged = to;
+                }
+                Event::Sack(from, count) => {
+                    // Blocks end where segments end; the first may begin inside one.
+                    let left = reference.offset(first + from * LEN);
+                    let left = left.div_ceil(segment) * segment;
+                    let right = (left + usize::try_from(count).unwrap() * segment).min(reference.bytes.len());
+                    if left >= right {
+                        continue;
+                    }
+                    let edge = |offset: usize| start + u32::try_from(offset).unwrap();
+                    flight.sack(edge(left), edge(right), now, &mut delivered);
+                    let mut fresh = 0;
+                    for byte in &mut reference.bytes[left..right] {
+                        fresh += u32::from(!byte.sacked);
+                        *byte = Byte { sacked: true, lost: false };
+                    }
+                    prop_assert_eq!(delivered.sacked, fresh);
+                }
+                Event::Timeout => {
+                    flight.mark_all_lost();
+                    let from = reference.acknowledged;
+                    let reneged = reference.waiting().first().is_some_and(|byte| byte.sacked);
+                    for byte in &mut reference.bytes[from..] {
+                        byte.sacked &= !reneged;
+                        byte.lost = !byte.sacked;
+                    }
+                }
+                Event::FirstLost => {
+                    let len = flight.front().map_or(0, Sent::sequence_len);
+                    flight.mark_first_lost();
+                    let from = reference.acknowledged;
+                    let to = from + usize::try_from(len).unwrap();
+                    for byte in &mut reference.bytes[from..to] {
+                        byte.lost |= !byte.sacked;
+                    }
+                }
+                Event::Resend => {
+                    let expected = reference.waiting().iter().position(|byte| byte.lost);
+                    let found = flight.next_lost();
+                    prop_assert_eq!(found.is_some(), expected.is_some());
+                    let (Some((index, lost)), Some(expected)) = (found, expected) else { continue };
+                    prop_assert_eq!(reference.offset(lost.start), reference.acknowledged + expected);
+                    let again = flight.resend(index, LEN / 2, now).unwrap();
+                    prop_assert!(again.len <= LEN / 2 && again.resent);
+                    let at = reference.offset(again.start);
+                    for byte in &mut reference.bytes[at..at + usize::try_from(again.len).unwrap()] {
+                        byte.lost = false;
+                    }
+                }
+            }
+            prop_assert_eq!(usize::try_from(flight.pipe()).unwrap(), reference.pipe());
+            prop_assert_eq!(flight.has_lost(), reference.waiting().iter().any(|byte| byte.lost));
+            prop_assert_eq!(flight.is_empty(), reference.waiting().is_empty());
+            prop_assert_eq!(usize::try_from(flight.outstanding()).unwrap(), reference.waiting().len());
+        }
+    }
+}
+
+#[test]
+fn p98_what_a_later_segment_overtook_is_lost_after_a_round_trip_and_the_window() {
+    let start = SeqNum(u32::MAX - 150);
+    let mut flight = Flight::default();
+    let sent_at = Instant::from_secs(1);
+    for index in 0..4 {
+        flight.push(sent(start + index * LEN, sent_at));
+    }
+    let now = sent_at + Duration::from_millis(100);
+    let mut delivered = Delivered::default();
+    flight.sack(start + LEN, start + 2 * LEN, now, &mut delivered);
+    let window = Duration::from_millis(25);
+    let (marked, until) = flight.mark_lost_by_time(now, window);
+    assert_eq!((marked, until), (0, Some(now + window)));
+    let (marked, until) = flight.mark_lost_by_time(now + window, window);
+    assert_eq!((marked, until), (1, None));
+    assert_eq!(
+        flight.next_lost().map(|(index, sent)| (index, sent.start)),
+        Some((0, start))
+    );
+    assert_eq!(
+        flight.pipe(),
+        2 * LEN,
+        "two are in the network, one is held, one is lost"
+    );
+}
