@@ -134,6 +134,8 @@ fn compile(out: &Path, cflags: &[String]) -> Result<(), String> {
     for flag in cflags {
         build.flag(flag);
     }
+    // A forgotten header would otherwise truncate pointers to int.
+    build.flag("-Werror=implicit-function-declaration");
     build.try_compile("dpdk_inline").map_err(|error| {
         flags::missing(
             "A C compiler that can build DPDK's inline functions",

@@ -73,7 +73,7 @@ pub(crate) fn check(appliance: &Appliance) -> Result<Checked, StartFailure> {
     let plans = ports::plan(appliance)?;
     let claims = plans
         .iter()
-        .map(|plan| PortClaim::take(&plan.name))
+        .filter_map(|plan| Some(PortClaim::take(&plan.name, plan.resource.as_deref()?)))
         .collect::<Result<_, _>>()?;
     Ok(Checked { plans, claims })
 }

@@ -14,12 +14,12 @@ pub(crate) struct PortClaim {
 }
 
 impl PortClaim {
-    /// Takes the right to `port`. An abstract Unix address lives in the network namespace, as interfaces do, and leaves
-    /// no file behind.
+    /// Takes the right to `resource`, which the port named `port` in the configuration stands on. An abstract Unix address
+    /// lives in the network namespace, as interfaces do, and leaves no file behind.
     ///
     /// # Errors
     /// Another process has it.
-    pub(crate) fn take(port: &str) -> Result<Self, StartFailure> {
+    pub(crate) fn take(port: &str, resource: &str) -> Result<Self, StartFailure> {
         let system = |errno: Errno| StartFailure::System {
             what: "claiming a port",
             error: errno.into(),
@@ -31,8 +31,9 @@ impl PortClaim {
             None,
         )
         .map_err(system)?;
-        let address = SocketAddrUnix::new_abstract_name(format!("sluice-port/{port}").as_bytes())
-            .map_err(system)?;
+        let address =
+            SocketAddrUnix::new_abstract_name(format!("sluice-port/{resource}").as_bytes())
+                .map_err(system)?;
         match rustix::net::bind(&socket, &address) {
             Ok(()) => Ok(Self { _socket: socket }),
             Err(Errno::ADDRINUSE) => Err(StartFailure::PortInUse {
@@ -49,14 +50,14 @@ mod tests {
 
     #[test]
     fn a_port_has_one_data_plane_at_a_time() {
-        let port = format!("af_packet:test{}", std::process::id());
-        let first = PortClaim::take(&port).expect("free");
-        let refused = PortClaim::take(&port).expect_err("taken");
+        let resource = format!("interface/test{}", std::process::id());
+        let first = PortClaim::take("af_packet:test", &resource).expect("free");
+        let refused = PortClaim::take("af_xdp:test", &resource).expect_err("taken");
         assert!(
             matches!(refused, StartFailure::PortInUse { .. }),
             "{refused}"
         );
         drop(first);
-        PortClaim::take(&port).expect("free again");
+        PortClaim::take("af_packet:test", &resource).expect("free again");
     }
 }

@@ -309,3 +309,6 @@ impl Turn<'_> {
         self.stats.beat(now.unix_us);
     }
 }
+
+#[cfg(test)]
+mod tests;

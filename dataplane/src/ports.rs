@@ -21,6 +21,8 @@ pub(crate) struct PortPlan {
     pub(crate) name: String,
     /// What DPDK is given.
     pub(crate) devargs: String,
+    /// What of the machine only one data plane can have, if the port stands on such a thing.
+    pub(crate) resource: Option<String>,
     /// The PCI device that the EAL has to take, if it is one.
     pub(crate) pci: Option<String>,
     /// Largest IP packet on it.
@@ -101,6 +103,7 @@ pub(crate) fn plan(appliance: &Appliance) -> Result<Vec<PortPlan>, StartFailure>
             plans.push(PortPlan {
                 name: address.to_string(),
                 devargs: devargs(address, plans.len(), mtu_bytes),
+                resource: resource(address),
                 pci: match address {
                     PortAddress::Pci(device) => Some(device.clone()),
                     _ => None,
@@ -230,6 +233,22 @@ fn devargs(address: &PortAddress, number: usize, mtu_bytes: u16) -> String {
         PortAddress::Tap(interface) => format!("net_tap{number},iface={interface}"),
         PortAddress::Pci(device) => device.clone(),
         PortAddress::Vdev(devargs) => devargs.clone(),
+    }
+}
+
+fn resource(address: &PortAddress) -> Option<String> {
+    match address {
+        PortAddress::AfPacket(interface)
+        | PortAddress::AfXdp(interface)
+        | PortAddress::Tap(interface) => Some(format!("interface/{interface}")),
+        PortAddress::Pci(device) => Some(format!("pci/{device}")),
+        // A virtual device is the process's own, unless it names an interface.
+        PortAddress::Vdev(devargs) => {
+            let interface = devargs
+                .split(',')
+                .find_map(|argument| argument.strip_prefix("iface="))?;
+            Some(format!("interface/{interface}"))
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 /*
  * What the bindings are made from: the DPDK headers the safe layer needs, and shims for what Rust cannot name.
  *
- * A shim exists for one of three reasons only: the thing is a macro (rte_errno, flag bits), the thing is a bit field or an
- * anonymous union whose Rust name would differ between DPDK releases (rte_mbuf, rte_eth_link), or it needs stdio.
+ * A shim exists for one of four reasons only: the thing is a macro (rte_errno, flag bits), the thing is a bit field or an
+ * anonymous union whose Rust name would differ between DPDK releases (rte_mbuf, rte_eth_link), it needs stdio, or it
+ * passes one of DPDK's functions to another (the pool).
  */
 #ifndef DPDK_SYS_WRAPPER_H
 #define DPDK_SYS_WRAPPER_H
@@ -24,6 +25,7 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 #include <rte_version.h>
 
@@ -70,6 +72,35 @@ static inline int dpdk_shim_link(uint16_t port, uint32_t *speed_mbps, int *up, i
 		*full_duplex = link.link_duplex;
 	}
 	return rc;
+}
+
+/*
+ * rte_pktmbuf_pool_create for memory in ordinary pages: there it would put one packet on each 4 KiB page, so that none
+ * crosses a page, which only devices that write to physical addresses need. Those need hugepages anyway.
+ */
+static inline struct rte_mempool *dpdk_shim_pool_across_pages(const char *name, unsigned int packets, unsigned int cache,
+							       uint16_t data_room, int socket)
+{
+	struct rte_pktmbuf_pool_private private = { .mbuf_data_room_size = data_room, .mbuf_priv_size = 0 };
+	unsigned int element = sizeof(struct rte_mbuf) + data_room;
+	struct rte_mempool *pool = rte_mempool_create_empty(name, packets, element, cache, sizeof(private), socket,
+							    RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	int rc;
+
+	if (pool == NULL)
+		return NULL;
+	rc = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (rc == 0) {
+		rte_pktmbuf_pool_init(pool, &private);
+		rc = rte_mempool_populate_default(pool);
+	}
+	if (rc < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -rc;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
 }
 
 /* What the EAL logs goes to `write`. The stream lives as long as the process, as the EAL asks. */

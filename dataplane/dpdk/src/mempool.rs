@@ -1,6 +1,6 @@
 //! Packet pools.
 
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int, c_uint};
 use core::ptr::NonNull;
 use std::ffi::CString;
 
@@ -31,7 +31,7 @@ impl Mempool {
     /// # Errors
     /// Not enough memory, a name in use, or sizes that do not fit together.
     pub fn new(
-        _eal: &Eal,
+        eal: &Eal,
         name: &str,
         packets: u32,
         cache: u32,
@@ -46,10 +46,13 @@ impl Mempool {
         let cache = cache.min(POOL_CACHE_PACKETS_MAX).min(packets / 3 * 2);
         // SOCKET_ID_ANY is -1 in every release.
         let socket = socket.map_or(-1, c_int::from);
-        // SAFETY: the EAL is up (`_eal`); the name is NUL-terminated and copied by DPDK; sizes are checked by DPDK.
-        let raw = unsafe {
-            dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), packets, cache, 0, data_room, socket)
+        let create = if eal.memory().hugepages {
+            in_hugepages
+        } else {
+            dpdk_sys::dpdk_shim_pool_across_pages
         };
+        // SAFETY: the EAL is up (`eal`); the name is NUL-terminated and copied by DPDK; sizes are checked by DPDK.
+        let raw = unsafe { create(c_name.as_ptr(), packets, cache, data_room, socket) };
         match NonNull::new(raw) {
             Some(raw) => Ok(Self {
                 raw,
@@ -97,4 +100,19 @@ impl Mempool {
     pub(crate) fn as_ptr(&self) -> *mut dpdk_sys::rte_mempool {
         self.raw.as_ptr()
     }
+}
+
+/// [`dpdk_sys::rte_pktmbuf_pool_create`] without private data.
+///
+/// # Safety
+/// The EAL is up, and `name` is NUL-terminated.
+unsafe extern "C" fn in_hugepages(
+    name: *const c_char,
+    packets: c_uint,
+    cache: c_uint,
+    data_room: u16,
+    socket: c_int,
+) -> *mut dpdk_sys::rte_mempool {
+    // SAFETY: as the caller promises; sizes are checked by DPDK.
+    unsafe { dpdk_sys::rte_pktmbuf_pool_create(name, packets, cache, 0, data_room, socket) }
 }

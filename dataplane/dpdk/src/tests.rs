@@ -392,6 +392,31 @@ fn a_pool_that_does_not_fit_says_what_to_raise() {
 }
 
 #[test]
+fn without_hugepages_packets_do_not_take_a_page_each() {
+    let eal = eal();
+    let packets = 20_000;
+    let pool = pool(&eal, packets);
+    assert_eq!(
+        pool.available(),
+        packets,
+        "78 MiB at a page each, of 64 MiB"
+    );
+    let mut held: Vec<Mbuf> = std::iter::from_fn(|| pool.alloc()).collect();
+    assert_eq!(held.len(), packets as usize);
+    for (number, packet) in held.iter_mut().enumerate() {
+        let number = u8::try_from(number % 251).expect("small");
+        packet.append(2_048).expect("room").fill(number);
+    }
+    for (number, packet) in held.iter().enumerate() {
+        let number = u8::try_from(number % 251).expect("small");
+        assert!(
+            packet.frame().iter().all(|byte| *byte == number),
+            "no packet lies on another"
+        );
+    }
+}
+
+#[test]
 fn the_clock_runs_forward_at_the_pace_of_the_kernel_s() {
     let eal = eal();
     assert!(cycles_hz(&eal) > 1_000_000);

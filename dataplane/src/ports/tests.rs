@@ -26,6 +26,23 @@ fn devargs_as_the_drivers_take_them() {
 }
 
 #[test]
+fn ports_on_one_interface_exclude_each_other_whatever_the_driver() {
+    let on_eth1 = Some("interface/eth1".to_owned());
+    for port in [
+        "af_packet:eth1",
+        "af_xdp:eth1",
+        "vdev:net_af_packet0,iface=eth1,qpairs=1",
+    ] {
+        assert_eq!(resource(&address(port)), on_eth1, "{port}");
+    }
+    assert_eq!(
+        resource(&address("pci:0000:03:00.0")).as_deref(),
+        Some("pci/0000:03:00.0")
+    );
+    assert_eq!(resource(&address("vdev:net_ring0")), None);
+}
+
+#[test]
 fn a_missing_interface_is_found_before_dpdk_starts() {
     let error = check_interface(&address("af_packet:no-such-if")).expect_err("missing");
     assert_eq!(
@@ -65,6 +82,7 @@ fn each_core_gets_its_share_of_every_port() {
     let plan = |number: u16, side, devargs: &str| PortPlan {
         name: format!("vdev:{devargs}"),
         devargs: devargs.to_owned(),
+        resource: None,
         pci: None,
         mtu_bytes: 1_500,
         segment_name: format!("segment-{number}"),
