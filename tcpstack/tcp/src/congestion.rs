@@ -105,4 +105,10 @@ impl Congestion {
             algorithm.restart();
         }
     }
+
+    /// Full-sized segments carry `mss` bytes from now on.
+    pub(crate) fn set_mss(&mut self, mss: u32) {
+        self.mss = mss;
+        self.window = self.window.max(mss);
+    }
 }

@@ -73,6 +73,12 @@ impl Connection {
         }
     }
 
+    /// The path carries segments of at most `path_mss` bytes before options from now on (RFC 8201, RFC 1191). What is in
+    /// flight and larger is cut when it is sent again.
+    pub fn set_path_mss(&mut self, path_mss: u16) {
+        self.core.set_path_mss(path_mss);
+    }
+
     /// When [`on_timeout`](Self::on_timeout) is due, if nothing happens before.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {

@@ -216,6 +216,11 @@ impl ControlBlock {
         self.receive.owe(Owed::Now);
     }
 
+    pub(crate) fn set_path_mss(&mut self, path_mss: u16) {
+        self.send.set_path_mss(path_mss);
+        self.congestion.set_mss(self.send.mss());
+    }
+
     /// The SYN or SYN-ACK goes out again.
     pub(crate) fn repeat_syn(&mut self) {
         self.flight.mark_first_lost();

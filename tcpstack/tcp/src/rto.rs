@@ -72,6 +72,11 @@ impl RtoEstimator {
         self.backoff = 0;
     }
 
+    /// The timeout is longer than the estimate says.
+    pub(crate) fn is_backed_off(&self) -> bool {
+        self.backoff > 0
+    }
+
     pub(crate) fn smoothed(&self) -> Option<Duration> {
         self.smoothed
     }

@@ -95,6 +95,10 @@ impl SendSpace {
         };
     }
 
+    pub(crate) fn set_path_mss(&mut self, path_mss: u16) {
+        self.path_mss = path_mss;
+    }
+
     pub(crate) fn una(&self) -> SeqNum {
         self.una
     }

@@ -2,6 +2,7 @@
 
 mod blind;
 mod handshake;
+mod hostile;
 mod loss;
 mod matrix;
 mod receiving;

@@ -232,7 +232,7 @@ impl ControlBlock {
         let waiting = self.send.unsent() > 0 || self.send.fin_due();
         if waiting && self.send.is_open() && self.flight.is_empty() {
             if !self.timers.is_set(Timer::Persist) {
-                if self.rto.timeout() == self.rto_base() {
+                if !self.rto.is_backed_off() {
                     self.stalled_since = now;
                 }
                 self.timers.set(Timer::Persist, now + self.rto.timeout());
@@ -240,12 +240,6 @@ impl ControlBlock {
         } else {
             self.timers.stop(Timer::Persist);
         }
-    }
-
-    fn rto_base(&self) -> Duration {
-        let mut base = self.rto;
-        base.progress();
-        base.timeout()
     }
 
     fn window_probe(&mut self, now: Instant) -> Option<Sent> {

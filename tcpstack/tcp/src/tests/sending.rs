@@ -63,6 +63,29 @@ fn p84_sack_blocks_take_their_room_from_the_payload() {
 }
 
 #[test]
+fn p84_a_path_that_narrows_cuts_what_is_sent_again() {
+    let mut script = Script::new();
+    script.send(2_000);
+    assert_eq!(script.spans(), [(0, 1_000), (1_000, 1_000)]);
+    script.connection.set_path_mss(600);
+    let mut again = Vec::new();
+    while !script.connection.all_sent_acknowledged() {
+        let seen = match script.drain() {
+            seen if seen.is_empty() => script.until_sent().1,
+            seen => seen,
+        };
+        let end = seen
+            .iter()
+            .map(|seen| seen.seq + i32::try_from(seen.payload.len()).unwrap())
+            .max()
+            .unwrap();
+        again.extend(seen.iter().map(|seen| seen.payload.len()));
+        script.ack(if again.len() > 1 { end } else { 0 });
+    }
+    assert!(again.iter().all(|len| *len <= 600), "{again:?}");
+}
+
+#[test]
 fn p84_an_absurdly_small_mss_is_not_honoured() {
     let mut script = Script::of(
         Takeover {
