@@ -34,7 +34,12 @@ pub(crate) struct Drive {
     /// Bytes at the front of the input that rustls has seen and not let go of: part of a message in several records.
     shown: usize,
     ended: bool,
+    /// Whether anything was ever written: records may be encrypted from then on.
+    spoken: bool,
 }
+
+/// A fatal handshake_failure in a record of its own, before any keys (RFC 5246 section 7.2).
+const PLAIN_HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
 enum Step {
     Again,
@@ -70,7 +75,10 @@ impl Drive {
             let status = engine.process(window);
             let discard = status.discard;
             let step = match status.state {
-                Ok(state) => step(state, output),
+                Ok(state) => {
+                    self.spoken |= matches!(state, ConnectionState::EncodeTlsData(_));
+                    step(state, output)
+                }
                 Err(error) => Err(error.into()),
             };
             consumed += discard;
@@ -114,6 +122,7 @@ impl Drive {
         error: TlsError,
     ) -> TlsError {
         self.ended = true;
+        let start = output.len();
         while engine.wants_write() {
             let UnbufferedStatus {
                 state: Ok(ConnectionState::EncodeTlsData(data)),
@@ -125,6 +134,13 @@ impl Drive {
             if encode(data, output).is_err() {
                 break;
             }
+        }
+        if output.len() == start
+            && !self.spoken
+            && matches!(error.kind, TlsErrorKind::Incompatible(_))
+        {
+            // Where no signature scheme is in common in TLS 1.2, rustls ends without a word.
+            output.extend_from_slice(&PLAIN_HANDSHAKE_FAILURE);
         }
         error
     }

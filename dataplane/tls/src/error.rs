@@ -99,6 +99,10 @@ impl From<Error> for TlsError {
             | Error::NoCertificatesPresented => Self::peer(TlsErrorKind::Misbehaved(text)),
             Error::DecryptError => Self::peer(TlsErrorKind::NotAuthentic),
             Error::InvalidCertificate(_) => Self::peer(TlsErrorKind::HandshakeSignature(text)),
+            // rustls's only word for a client that takes no signature our key can make.
+            Error::General(ref general) if general == "incompatible signing key" => {
+                Self::peer(TlsErrorKind::Incompatible(text))
+            }
             Error::FailedToGetRandomBytes => Self::ours(TlsErrorKind::NoRandom),
             Error::HandshakeNotComplete => Self::ours(TlsErrorKind::NotComplete),
             _ => Self::ours(TlsErrorKind::Internal(text)),

@@ -19,6 +19,8 @@ pub struct TrustStore {
     anchors: Vec<TrustAnchor<'static>>,
     /// Validity of the operator's own, in the order of their anchors, which come first: an anchor does not carry its dates.
     own: Vec<Validity>,
+    /// The operator's own certificates themselves.
+    listed: Vec<CertificateDer<'static>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +81,7 @@ impl TrustStore {
                 not_after_unix_s: unix_s(parsed.validity().not_after.timestamp()),
             });
         }
+        let listed = extra.iter().map(|der| der.clone().into_owned()).collect();
         if default_authorities {
             anchors.extend_from_slice(webpki_roots::TLS_SERVER_ROOTS);
         }
@@ -89,6 +92,7 @@ impl TrustStore {
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 anchors,
                 own,
+                listed,
             })
         }
     }
@@ -111,6 +115,11 @@ impl TrustStore {
 
     pub(crate) fn own_validities(&self) -> &[Validity] {
         &self.own
+    }
+
+    /// Whether this very certificate is one of the operator's own authorities.
+    pub(crate) fn lists(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.listed.iter().any(|own| own == certificate)
     }
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {

@@ -100,11 +100,27 @@ fn chain(question: &Question<'_>, leaf: &EndEntityCert<'_>) -> Chain {
                 outcome = Chain::Expired;
                 moment = not_after.as_secs();
             }
+            // Only after the dates, which webpki looks at first.
+            Err(Error::CaUsedAsEndEntity) if listed(question) => return outcome,
             Err(Error::UnknownIssuer) => return Chain::Fault(OriginVerdict::UnknownIssuer),
             Err(_) => return Chain::Fault(OriginVerdict::Invalid),
         }
     }
     Chain::Fault(OriginVerdict::Invalid)
+}
+
+/// Whether the operator put this very certificate into the trust store. Servers that made their own certificate often
+/// flag it as a CA, which no path may end in; being listed is better than a path, if it is for servers.
+fn listed(question: &Question<'_>) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(question.leaf) else {
+        return false;
+    };
+    let for_servers = match parsed.extended_key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => usage.value.any || usage.value.server_auth,
+        Err(_) => false,
+    };
+    for_servers && question.trust.lists(question.leaf)
 }
 
 /// One certificate of the path ended before another began, so that nothing can be said about the path as a whole.

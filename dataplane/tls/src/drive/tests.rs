@@ -478,6 +478,39 @@ fn t57_a_version_out_of_range_is_refused_with_an_alert() {
 }
 
 #[test]
+fn t57_a_client_that_takes_no_signature_of_our_key_is_told() {
+    let site = Site::new(HOST, &p256());
+    let all = aws_lc_rs::default_provider();
+    let mapping: Vec<_> = all
+        .signature_verification_algorithms
+        .mapping
+        .iter()
+        .filter(|(scheme, _)| *scheme == rustls::SignatureScheme::ED25519)
+        .copied()
+        .collect();
+    let algorithms = rustls::crypto::WebPkiSupportedAlgorithms {
+        all: all.signature_verification_algorithms.all,
+        mapping: Vec::leak(mapping),
+    };
+    let provider = rustls::crypto::CryptoProvider {
+        signature_verification_algorithms: algorithms,
+        ..all
+    };
+    for version in [&TLS12, &TLS13] {
+        let context = TlsContext::new().unwrap();
+        let mut plain = plain_client(&site, &provider, &[version]);
+        let (error, alert) = refused(client(&context, &site, None), &mut plain);
+        assert!(
+            matches!(error.kind, TlsErrorKind::Incompatible(_)),
+            "{error}"
+        );
+        assert_eq!(error.blame, Blame::Peer);
+        let failure = rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure);
+        assert_eq!(alert, failure);
+    }
+}
+
+#[test]
 fn t67_a_hello_retry_request_is_followed_and_sent() {
     let site = Site::new(HOST, &p256());
     // The plain server speaks P-384 only, for which our hello brings no share.

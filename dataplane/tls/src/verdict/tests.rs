@@ -81,6 +81,40 @@ fn c02_a_self_signed_leaf_is_named_so_with_and_without_a_ca_flag() {
 }
 
 #[test]
+fn c02_a_self_signed_leaf_that_the_operator_listed_is_trusted() {
+    let mut own = leaf_params(&[HOST]);
+    own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let listed = Authority::root_from(own.clone());
+    assert_eq!(verdict(&[&listed.der], &listed), OriginVerdict::Trusted);
+    let other = Authority::root_from(own.clone());
+    assert_ne!(verdict(&[&other.der], &listed), OriginVerdict::Trusted);
+    let name = ServerName::try_from("other.example").unwrap();
+    assert_eq!(
+        judge_for(&name, &[&listed.der], &listed, NOW),
+        OriginVerdict::NameMismatch
+    );
+    let name = ServerName::try_from(HOST).unwrap();
+    assert_eq!(
+        judge_for(&name, &[&listed.der], &listed, 2_051_222_401),
+        OriginVerdict::Expired
+    );
+    own.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let for_clients = Authority::root_from(own);
+    assert_eq!(
+        verdict(&[&for_clients.der], &for_clients),
+        OriginVerdict::SelfSigned
+    );
+    // A CA that is listed and has issued a CA-flagged leaf: the leaf itself is not listed.
+    let root = Authority::root("root");
+    let mut flagged = leaf_params(&[HOST]);
+    flagged.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    assert_eq!(
+        verdict(&[&root.leaf(&flagged)], &root),
+        OriginVerdict::Invalid
+    );
+}
+
+#[test]
 fn c02_a_leaf_that_only_names_itself_as_issuer_is_not_self_signed() {
     let root = Authority::root("root");
     let own = leaf_params(&[HOST]);
