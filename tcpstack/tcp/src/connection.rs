@@ -102,6 +102,10 @@ impl Connection {
     /// Drops the first `count` of the received bytes; the window opens by as many.
     pub fn consume(&mut self, count: usize) {
         self.core.receive.consume(count);
+        if matches!(self.state, State::TimeWait(_) | State::Closed(_)) {
+            // No timer gives the memory back any more.
+            self.core.release();
+        }
     }
 
     /// Bytes that [`send`](Self::send) would take.

@@ -190,6 +190,7 @@ impl ControlBlock {
         self.timers.stop_all();
         self.flight = Flight::default();
         self.send.clear();
+        self.release();
         self.probe_due = false;
         self.tail_probe_due = false;
         self.keepalive_due = false;
@@ -199,6 +200,7 @@ impl ControlBlock {
     pub(crate) fn rest(&mut self) {
         self.timers.stop_all();
         self.flight = Flight::default();
+        self.release();
     }
 
     /// Owes an acknowledgement that an attacker could provoke, within the rate limit.

@@ -295,6 +295,25 @@ fn e104_nothing_after_a_fin_is_delivered_and_a_contradicting_fin_is_ignored() {
 }
 
 #[test]
+fn a_steady_relay_takes_no_more_memory() {
+    let mut script = Script::new();
+    let mut settled = 0;
+    for round in 0..2_000 {
+        let seq = round * 1_000;
+        script.feed(TcpFlags::ACK, seq, seq, &[3; 1_000]);
+        script.connection.consume(1_000);
+        script.send(1_000);
+        script.drain();
+        script.wait(1);
+        script.feed(TcpFlags::ACK, seq + 1_000, seq + 1_000, b"");
+        if round == 100 {
+            settled = script.connection.memory_bytes();
+        }
+    }
+    assert_eq!(script.connection.memory_bytes(), settled);
+}
+
+#[test]
 fn memory_is_given_back_when_idle() {
     let mut script = Script::new();
     let fresh = script.connection.memory_bytes();

@@ -128,6 +128,22 @@ fn p87_time_wait_absorbs_late_segments_and_ends() {
 }
 
 #[test]
+fn p87_time_wait_holds_no_memory_once_everything_is_read() {
+    let mut script = Script::new();
+    let fresh = script.connection.memory_bytes();
+    script.send(5_000);
+    script.connection.finish();
+    script.drain();
+    script.feed(FIN_ACK, 0, 5_001, &[7; 900]);
+    script.drain();
+    assert_eq!(script.connection.state(), StateName::TimeWait);
+    assert!(script.connection.memory_bytes() > fresh);
+    script.connection.consume(900);
+    assert_eq!(script.connection.memory_bytes(), fresh);
+    assert!(fresh < 1_500, "{fresh} bytes for a connection without data");
+}
+
+#[test]
 fn abort_sends_one_reset() {
     let mut script = Script::new();
     script.send(100);
