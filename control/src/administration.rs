@@ -273,6 +273,7 @@ impl Daemon {
         }
         let outcome = self.dataplane.publisher.wait(generation, wait);
         let distribution = self.dataplane.publisher.status();
+        self.remember_last_good(distribution.last_good);
         Ok(Applied {
             generation,
             difference,

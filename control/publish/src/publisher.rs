@@ -28,6 +28,8 @@ pub struct Publisher {
 struct State {
     current: Option<Arc<Published>>,
     last_good: Option<Arc<Published>>,
+    /// Needed by nobody any more, still to be dropped.
+    retired: Vec<Arc<Published>>,
     peer: Option<Peer>,
 }
 
@@ -73,14 +75,18 @@ impl Publisher {
     pub fn publish(&self, published: Published, now_unix_us: u64) -> Result<(), LinkError> {
         {
             let mut state = self.lock();
-            state.current = Some(Arc::new(published));
+            // What the cores have just adopted is the last good one, also when nobody has looked since.
+            state.settle();
+            let replaced = state.current.replace(Arc::new(published));
+            state.retire(replaced);
             if let Some(peer) = &mut state.peer {
                 peer.offered_unix_us = now_unix_us;
                 peer.refused = None;
             }
         }
         self.changed.notify_all();
-        self.offer()
+        self.offer()?;
+        self.announce()
     }
 
     /// Offers the current generation again to a data plane that does not decide by it, e.g. after it refused and what it
@@ -229,19 +235,12 @@ impl Publisher {
     /// The link broke.
     pub fn refresh(&self) -> Result<(), LinkError> {
         let mut state = self.lock();
-        let changed = state.peer.as_mut().is_some_and(Peer::read_acknowledgements);
-        let retired = state.retire();
-        let link = state.peer.as_ref().map(|peer| Arc::clone(&peer.link));
+        let changed = state.settle();
         drop(state);
-        if changed || retired.is_some() {
+        if changed {
             self.changed.notify_all();
         }
-        // The last reference goes here: the keys are overwritten before the data plane is told.
-        let retired = retired.map(|published| published.generation().0);
-        match (retired, link) {
-            (Some(generation), Some(link)) => link.send(&ToDataplane::Retire { generation }, &[]),
-            _ => Ok(()),
-        }
+        self.announce()
     }
 
     /// Waits until the data plane has answered for `generation`, at most `timeout`, and says what became of it.
@@ -288,6 +287,26 @@ impl Publisher {
         }
     }
 
+    /// Drops what is retired, which overwrites its keys, and then tells the data plane.
+    fn announce(&self) -> Result<(), LinkError> {
+        let (retired, link) = {
+            let mut state = self.lock();
+            (
+                std::mem::take(&mut state.retired),
+                state.peer.as_ref().map(|peer| Arc::clone(&peer.link)),
+            )
+        };
+        let generations: Vec<u64> = retired
+            .iter()
+            .map(|published| published.generation().0)
+            .collect();
+        drop(retired);
+        let Some(link) = link else { return Ok(()) };
+        generations
+            .into_iter()
+            .try_for_each(|generation| link.send(&ToDataplane::Retire { generation }, &[]))
+    }
+
     /// Messages of a link that has been replaced change nothing.
     fn with_peer(&self, link: &Arc<ControlLink>, change: impl FnOnce(&mut Peer)) {
         let mut state = self.lock();
@@ -298,6 +317,7 @@ impl Publisher {
         {
             change(peer);
         }
+        state.settle();
         drop(state);
         self.changed.notify_all();
     }
@@ -349,21 +369,37 @@ impl State {
         }
     }
 
-    /// When every core has adopted the current generation it becomes the last good one; what was that before is given
-    /// back to be dropped.
-    fn retire(&mut self) -> Option<Arc<Published>> {
-        let current = self.current.as_ref()?;
+    /// Takes note of the cores' acknowledgements; true if there was news. When every core has adopted the current
+    /// generation it is the last good one, and what was that before is retired.
+    fn settle(&mut self) -> bool {
+        let news = self.peer.as_mut().is_some_and(Peer::read_acknowledgements);
+        let good = |current: &&Arc<Published>| {
+            self.status().outcome(current.generation().0) == Outcome::Adopted
+        };
+        let Some(current) = self.current.as_ref().filter(good).map(Arc::clone) else {
+            return news;
+        };
         if self
             .last_good
             .as_ref()
-            .is_some_and(|last_good| last_good.generation() == current.generation())
+            .is_some_and(|last_good| Arc::ptr_eq(last_good, &current))
         {
-            return None;
+            return news;
         }
-        if self.status().outcome(current.generation().0) != Outcome::Adopted {
-            return None;
-        }
-        std::mem::replace(&mut self.last_good, self.current.clone())
+        let before = self.last_good.replace(current);
+        self.retire(before);
+        true
+    }
+
+    /// Gives a generation up, unless it is still the current or the last good one.
+    fn retire(&mut self, published: Option<Arc<Published>>) {
+        let kept = [&self.current, &self.last_good];
+        let is_kept = |one: &Arc<Published>| {
+            kept.iter()
+                .any(|kept| kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, one)))
+        };
+        let retired: Vec<_> = published.into_iter().filter(|one| !is_kept(one)).collect();
+        self.retired.extend(retired);
     }
 }
 

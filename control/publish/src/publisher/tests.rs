@@ -193,6 +193,25 @@ fn a_refused_generation_is_told_with_its_reason_and_the_one_before_stays_good() 
 }
 
 #[test]
+fn a_generation_adopted_a_moment_ago_is_the_last_good_one_for_the_next() {
+    let publisher = Publisher::new();
+    let fake = Fake::start();
+    fake.hello(&publisher, None);
+    for generation in 1..=3 {
+        publisher.publish(published(generation), NOW_US).unwrap();
+        let _taken = fake.takes(generation);
+        fake.stats.core(0).unwrap().adopt(generation);
+        fake.stats.core(1).unwrap().adopt(generation);
+        // Nobody calls refresh in between.
+    }
+    assert_eq!(publisher.status().last_good, Some(2));
+    assert_eq!(fake.next().message, ToDataplane::Retire { generation: 1 });
+    publisher.refresh().unwrap();
+    assert_eq!(fake.next().message, ToDataplane::Retire { generation: 2 });
+    assert_eq!(publisher.status().last_good, Some(3));
+}
+
+#[test]
 fn one_core_that_refuses_is_named() {
     let publisher = Publisher::new();
     let fake = Fake::start();
