@@ -67,7 +67,10 @@ fn list(request: &Request, ask: &Ask) -> Result<Outcome, Failure> {
     let Reply::Certificates(certificates) = ask.call(request)? else {
         return Err(Failure::unexpected());
     };
-    Outcome::of(table(&certificates), &certificates)
+    Ok(Outcome::new(
+        table(&certificates),
+        json!({ "certificates": certificates }),
+    ))
 }
 
 fn table(certificates: &[CertificateSummary]) -> String {

@@ -488,7 +488,10 @@ fn f96_the_list_shows_name_state_and_expiry() {
          sluice-ca  ca    ecdsa-p256                valid    2026-01-02  CN=Sluice CA\n\
          lab-root   ca    ecdsa-p256 (public only)  expired  2026-01-02  CN=Sluice CA\n"
     );
-    assert_eq!(daemon.json(&["certificate", "list"])[1]["state"], "expired");
+    assert_eq!(
+        daemon.json(&["certificate", "list"])["certificates"][1]["state"],
+        "expired"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use sluice_schema::{
 use crate::domains::DomainSet;
 use crate::limits::POLICIES_PER_PROFILE_MAX;
 use crate::ports::PortSet;
-use crate::prefixes::PrefixSet;
+use crate::prefixes::{PrefixMap, PrefixSet};
 use crate::{Candidate, Direction, FlowFacts, SegmentIndex};
 
 /// Why a configuration does not compile. Documents that were validated always do; bytes from elsewhere may not.
@@ -70,6 +70,8 @@ pub(crate) struct CompiledProfile {
     client_ports: Vec<(u16, u16, u16)>,
     pub(crate) servers: Vec<CompiledServer>,
     server_ports: PortSet,
+    /// Positions in `servers` by the networks that they protect; enabled policies.
+    server_networks: PrefixMap<u16>,
 }
 
 pub(crate) struct CompiledClient {
@@ -85,8 +87,6 @@ pub(crate) struct CompiledClient {
 pub(crate) struct CompiledServer {
     pub(crate) name: String,
     pub(crate) proxy: ServerProxy,
-    enabled: bool,
-    addresses: PrefixSet,
     pub(crate) exceptions: PrefixSet,
 }
 
@@ -412,8 +412,9 @@ impl CompiledProfile {
         client_ports.sort_unstable();
 
         let mut server_ports = PortSet::new();
+        let mut networks = Vec::new();
         let mut servers = Vec::with_capacity(profile.server_policies.len());
-        for policy in &profile.server_policies {
+        for (at, policy) in profile.server_policies.iter().enumerate() {
             let place = format!(
                 "the server policy \"{}\" of the profile \"{}\"",
                 policy.name, profile.name
@@ -426,36 +427,41 @@ impl CompiledProfile {
                     all_ports.insert(*range);
                     server_ports.insert(*range);
                 }
+                let at = u16::try_from(at).unwrap_or(u16::MAX);
+                networks.extend(proxy.addresses.iter().map(|network| (*network, at)));
             }
             servers.push(CompiledServer {
                 name: policy.name.to_string(),
                 proxy: proxy.clone(),
-                enabled: policy.enabled,
-                addresses: PrefixSet::new(&proxy.addresses),
                 exceptions: PrefixSet::new(&policy.source_exceptions),
             });
         }
+        let server_networks = PrefixMap::new(networks.into_iter());
         Ok(Self {
             name: profile.name.to_string(),
             clients,
             client_ports,
             servers,
             server_ports,
+            server_networks,
         })
     }
 
-    /// The enabled server policy that protects the flow's destination.
+    /// The enabled server policy that protects the flow's destination. The documents let no two protect the same address
+    /// and port.
     fn server(&self, flow: &FlowFacts) -> Option<u16> {
         let port = flow.server.port();
         if !self.server_ports.contains(port) {
             return None;
         }
-        let at = self.servers.iter().position(|server| {
-            server.enabled
-                && server.proxy.ports.iter().any(|range| range.contains(port))
-                && server.addresses.contains(flow.server.ip())
-        })?;
-        u16::try_from(at).ok()
+        let protects = |at: u16| {
+            let server = self.servers.get(usize::from(at));
+            server.is_some_and(|server| server.proxy.ports.iter().any(|range| range.contains(port)))
+        };
+        self.server_networks
+            .matches(flow.server.ip())
+            .map(|(_, at)| *at)
+            .find(|at| protects(*at))
     }
 
     /// The enabled client policy that listens on the port.

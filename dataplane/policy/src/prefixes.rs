@@ -1,43 +1,37 @@
-//! A set of networks, asked for the longest that holds an address.
+//! Networks, asked for those that hold an address.
 
 use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Networks sorted per family, with the prefix lengths that occur, longest first: one binary search per length.
+/// A set of networks.
 #[derive(Debug, Default)]
-pub(crate) struct PrefixSet {
-    v4: Family,
-    v6: Family,
+pub(crate) struct PrefixSet(PrefixMap<()>);
+
+/// Values by network. A lookup costs one binary search per prefix length that occurs in the family.
+#[derive(Debug)]
+pub(crate) struct PrefixMap<V> {
+    v4: Family<V>,
+    v6: Family<V>,
 }
 
-#[derive(Debug, Default)]
-struct Family {
-    /// (prefix length, network's first address), sorted.
-    networks: Vec<(u8, u128)>,
+#[derive(Debug)]
+struct Family<V> {
+    /// By prefix length and the network's first address, sorted.
+    networks: Vec<((u8, u128), V)>,
     /// The prefix lengths that occur, longest first.
     lengths: Vec<u8>,
 }
 
 impl PrefixSet {
     pub(crate) fn new(networks: &[IpNet]) -> Self {
-        let mut set = Self::default();
-        for network in networks {
-            let family = match network {
-                IpNet::V4(_) => &mut set.v4,
-                IpNet::V6(_) => &mut set.v6,
-            };
-            family
-                .networks
-                .push((network.prefix_len(), bits(network.network())));
-        }
-        set.v4.finish();
-        set.v6.finish();
-        set
+        Self(PrefixMap::new(
+            networks.iter().map(|network| (*network, ())),
+        ))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.v4.networks.is_empty() && self.v6.networks.is_empty()
+        self.0.v4.networks.is_empty() && self.0.v6.networks.is_empty()
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
@@ -46,31 +40,79 @@ impl PrefixSet {
 
     /// The length of the longest prefix that holds the address.
     pub(crate) fn longest(&self, address: IpAddr) -> Option<u8> {
-        match address {
-            IpAddr::V4(_) => self.v4.longest(bits(address), 32),
-            IpAddr::V6(_) => self.v6.longest(bits(address), 128),
+        self.0.matches(address).next().map(|(length, ())| length)
+    }
+}
+
+impl<V> PrefixMap<V> {
+    pub(crate) fn new(entries: impl Iterator<Item = (IpNet, V)>) -> Self {
+        let mut map = Self::default();
+        for (network, value) in entries {
+            let family = match network {
+                IpNet::V4(_) => &mut map.v4,
+                IpNet::V6(_) => &mut map.v6,
+            };
+            family
+                .networks
+                .push(((network.prefix_len(), bits(network.network())), value));
+        }
+        map.v4.finish();
+        map.v6.finish();
+        map
+    }
+
+    /// The entries that hold the address with their prefix lengths, longest first; those of one network in their order.
+    pub(crate) fn matches(&self, address: IpAddr) -> impl Iterator<Item = (u8, &V)> {
+        let (family, width) = match address {
+            IpAddr::V4(_) => (&self.v4, 32),
+            IpAddr::V6(_) => (&self.v6, 128),
+        };
+        family.matches(bits(address), width)
+    }
+}
+
+impl<V> Default for PrefixMap<V> {
+    fn default() -> Self {
+        let family = || Family {
+            networks: Vec::new(),
+            lengths: Vec::new(),
+        };
+        Self {
+            v4: family(),
+            v6: family(),
         }
     }
 }
 
-impl Family {
+impl<V> Family<V> {
     fn finish(&mut self) {
-        self.networks.sort_unstable();
-        self.networks.dedup();
-        self.lengths = self.networks.iter().map(|(length, _)| *length).collect();
+        // Stable: entries of one network stay in their order.
+        self.networks.sort_by_key(|(key, _)| *key);
+        self.lengths = self
+            .networks
+            .iter()
+            .map(|((length, _), _)| *length)
+            .collect();
         self.lengths.dedup();
         self.lengths.reverse();
     }
 
-    fn longest(&self, address: u128, width: u32) -> Option<u8> {
-        self.lengths.iter().copied().find(|length| {
+    fn matches(&self, address: u128, width: u32) -> impl Iterator<Item = (u8, &V)> {
+        self.lengths.iter().flat_map(move |length| {
             let host_bits = width - u32::from(*length);
             // A shift by the whole width would overflow; the prefix 0 keeps nothing.
             let network = address
                 .checked_shr(host_bits)
                 .and_then(|a| a.checked_shl(host_bits))
                 .unwrap_or(0);
-            self.networks.binary_search(&(*length, network)).is_ok()
+            let wanted = (*length, network);
+            let first = self.networks.partition_point(|(key, _)| *key < wanted);
+            let same = self
+                .networks
+                .iter()
+                .skip(first)
+                .take_while(move |(key, _)| *key == wanted);
+            same.map(|((length, _), value)| (*length, value))
         })
     }
 }
@@ -122,6 +164,30 @@ mod tests {
         assert!(!set(&["::/0"]).contains("0.0.0.0".parse().unwrap()));
         assert!(set(&[]).is_empty());
         assert!(!set(&[]).contains("::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn every_match_is_told_the_longest_first() {
+        let entries = [
+            ("10.0.0.0/8", 1),
+            ("10.1.0.0/16", 2),
+            ("10.1.0.0/16", 3),
+            ("::/0", 4),
+        ];
+        let map = PrefixMap::new(
+            entries
+                .iter()
+                .map(|(text, value)| (text.parse().unwrap(), *value)),
+        );
+        let told = |text: &str| {
+            map.matches(text.parse().unwrap())
+                .map(|(_, value)| *value)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told("10.1.0.1"), [2, 3, 1]);
+        assert_eq!(told("10.2.0.1"), [1]);
+        assert_eq!(told("11.0.0.1"), [0; 0]);
+        assert_eq!(told("::1"), [4]);
     }
 
     proptest! {
