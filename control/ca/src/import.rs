@@ -25,7 +25,7 @@ pub enum ImportKind {
 }
 
 /// Files to import. Certificates may stand in any order and in any of the files.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Import<'a> {
     /// What it is for.
     pub kind: ImportKind,
@@ -45,6 +45,16 @@ pub struct Import<'a> {
     pub replace: bool,
     /// Seconds since the Unix epoch.
     pub now_unix_s: u64,
+}
+
+/// Neither the passphrase nor what may be a private key is shown.
+impl std::fmt::Debug for Import<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Import")
+            .field("kind", &self.kind)
+            .field("replace", &self.replace)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Nothing was imported.

@@ -203,14 +203,44 @@ fn general_name_text(name: &GeneralName<'_>) -> String {
     printable(&text)
 }
 
+/// Control characters, and those that are not seen but change the order or place of others, are escaped.
 fn printable(text: &str) -> String {
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
     text.chars()
         .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect::<Vec<_>>()
+            if unseen(c) {
+                c.escape_unicode().collect::<Vec<_>>()
             } else {
                 vec![c]
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_disturb_a_terminal_or_a_log() {
+        assert_eq!(
+            printable("O=Müller & Söhne, CN=a\"b\\c"),
+            "O=Müller & Söhne, CN=a\"b\\c"
+        );
+        assert_eq!(
+            printable("a\nb\u{1b}[2J\u{202e}c\u{200b}"),
+            "a\\u{a}b\\u{1b}[2J\\u{202e}c\\u{200b}"
+        );
+    }
+
+    #[test]
+    fn dates_and_hashes_are_written_as_people_expect() {
+        assert_eq!(date_text(1_795_219_200), "2026-11-21T00:00:00Z");
+        assert_eq!(date_text(0), "1970-01-01T00:00:00Z");
+        assert!(date_text(i64::MAX).starts_with("9999-12-"));
+        assert_eq!(hex(&[0, 0x0f, 0xa0]), "000fa0");
+    }
 }

@@ -11,7 +11,7 @@ pub const CA_CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
 pub const CA_CHAIN_CERTIFICATES_MAX: usize = 10;
 
 /// Name-constraint subtrees over a whole CA chain: each name of a leaf is held against each of them.
-pub const CA_NAME_CONSTRAINTS_MAX: usize = 1024;
+pub const CA_NAME_CONSTRAINTS_MAX: usize = 256;
 
 /// Bytes of a server name that may stand in a synthesized subjectAltName (RFC 1035 2.3.4).
 pub const SERVER_NAME_BYTES_MAX: usize = 253;

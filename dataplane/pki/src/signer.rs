@@ -28,7 +28,7 @@ const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112")
 pub enum Cost {
     /// Tens of microseconds: on the core that needs it.
     Inline,
-    /// Around a millisecond (RSA): on a helper thread, so that the core's other flows do not wait.
+    /// A millisecond (RSA-2048) to several (RSA-4096): on a helper thread, so that the core's other flows do not wait.
     Offload,
 }
 

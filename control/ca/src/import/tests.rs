@@ -394,3 +394,14 @@ fn f90_without_its_root_a_certificate_has_no_trust_anchor_until_the_root_is_ther
         files.openssl("x509 -in root.crt -noout -fingerprint")
     );
 }
+
+#[test]
+fn k144_debug_shows_neither_passphrase_nor_file() {
+    let import = Import {
+        passphrase: Some("secret"),
+        key_file: Some(b"secret"),
+        ..import(b"secret")
+    };
+    let text = format!("{import:?}");
+    assert_eq!(text, "Import { kind: Auto, replace: false, .. }");
+}

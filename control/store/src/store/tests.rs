@@ -247,3 +247,47 @@ fn a_full_disk_changes_nothing() {
     assert_eq!(store.current().unwrap(), Some(first));
     assert_eq!(store.generations().unwrap().len(), 1);
 }
+
+#[test]
+fn a_process_that_dies_inside_a_change_leaves_the_last_generation() {
+    let (directory, mut store) = store();
+    let first = store
+        .commit_documents(&[document("appliance.toml", "one")], &note("first"))
+        .unwrap();
+    // With no cache to speak of, the change reaches the log before it is committed.
+    store
+        .connection()
+        .pragma_update(None, "cache_size", 1)
+        .unwrap();
+    let after = directory.path().join("after");
+    fs::create_dir(&after).unwrap();
+    let log = directory.path().join("store.db-wal");
+    let log_before = fs::metadata(&log).unwrap().len();
+    store
+        .change(|transaction| {
+            let value = "x".repeat(4000);
+            for key in 1..=500 {
+                let row = (key.to_string(), &value);
+                transaction
+                    .execute("INSERT INTO setting (key, value) VALUES (?, ?)", row)
+                    .unwrap();
+            }
+            transaction.execute("DELETE FROM current", []).unwrap();
+            assert!(
+                fs::metadata(&log).unwrap().len() > log_before,
+                "the change is in the log"
+            );
+            for file in ["store.db", "store.db-wal"] {
+                fs::copy(directory.path().join(file), after.join(file)).unwrap();
+            }
+            Ok(())
+        })
+        .unwrap();
+    let left = Store::open(&after.join("store.db")).unwrap();
+    assert_eq!(left.current().unwrap(), Some(first));
+    assert_eq!(left.setting("1").unwrap(), None);
+    assert_eq!(
+        left.documents(first).unwrap(),
+        [document("appliance.toml", "one")]
+    );
+}

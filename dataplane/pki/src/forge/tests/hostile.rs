@@ -151,3 +151,41 @@ fn a_flipped_byte_anywhere_gives_a_readable_leaf_or_a_refusal() {
     }
     assert!(made > 0);
 }
+
+#[test]
+fn many_changes_at_once_give_a_readable_leaf_or_a_refusal() {
+    let mut params = origin_params(&["origin.example", "*.origin.example", "10.0.0.1"]);
+    params
+        .subject_alt_names
+        .push(SanType::Rfc822Name("a@origin.example".try_into().unwrap()));
+    let origin = issue(&params);
+    let ca = constrained_ca(
+        vec![GeneralSubtree::DnsName(String::new())],
+        vec![GeneralSubtree::DnsName("secret.example".to_owned())],
+    );
+    let base = request(&ca, origin.clone());
+    let mut random = random();
+    let mut made = 0;
+    for _ in 0..5_000 {
+        let mut bytes = origin.to_vec();
+        for _ in 0..1 + random.next_u32() % 4 {
+            let at = usize::try_from(random.next_u32()).unwrap() % bytes.len();
+            let [byte, kind, ..] = random.next_u32().to_le_bytes();
+            match kind % 4 {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.truncate(bytes.len() - usize::from(byte) % 16),
+            }
+        }
+        let request = ForgeRequest {
+            origin: CertificateDer::from(bytes),
+            ..base.clone()
+        };
+        if let Ok(leaf) = forge(&request, &mut random) {
+            assert!(parse(&leaf.chain[0]).verify_by(&ca));
+            made += 1;
+        }
+    }
+    assert!(made > 0);
+}

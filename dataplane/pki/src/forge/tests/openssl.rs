@@ -114,3 +114,16 @@ fn openssl_accepts_a_leaf_under_an_intermediate() {
         openssl_accepts(directory.path(), &root_certificate, &leaf, "origin.example").unwrap();
     }
 }
+
+#[test]
+fn openssl_finds_the_leaf_of_an_expired_origin_expired() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut params = origin_params(&["origin.example"]);
+    params.not_before = date_time_ymd(2024, 1, 1);
+    params.not_after = date_time_ymd(2025, 1, 1);
+    let ca = ca();
+    let leaf = forged(&request(&ca, issue(&params)));
+    let error =
+        openssl_accepts(directory.path(), &ca.chain()[0], &leaf, "origin.example").unwrap_err();
+    assert!(error.contains("certificate has expired"), "{error}");
+}
