@@ -40,7 +40,7 @@ impl Plan {
             barrier.wait();
         }
         let outcome = opened.and_then(|(mut connection, stream)| {
-            self.request(&mut connection, &stream, tally)?;
+            self.request(&mut connection, &stream, &self.host(name), tally)?;
             if !self.hold.is_zero() {
                 pause(self.hold);
             }
@@ -88,13 +88,14 @@ impl Plan {
         &self,
         connection: &mut ClientConnection,
         mut stream: &TcpStream,
+        host: &str,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut reader = Reader::new();
         let mut stream = Stream::new(connection, &mut stream);
         for number in 0..self.requests {
             let start = clock::now();
-            self.send(&mut stream).map_err(Failure::request)?;
+            self.send(&mut stream, host).map_err(Failure::request)?;
             let head = reader.head(&mut stream).map_err(Failure::response)?;
             let status = head.start.split(' ').nth(1).unwrap_or_default();
             if !status.starts_with('2') {
@@ -118,15 +119,23 @@ impl Plan {
         Ok(())
     }
 
-    fn send(&self, stream: &mut (impl Read + Write)) -> std::io::Result<()> {
+    /// The Host field (RFC 9110 section 7.2): the port is named unless it is the scheme's own.
+    fn host(&self, name: &ServerName<'static>) -> String {
+        match self.address.port() {
+            443 => name.to_str().into_owned(),
+            port => format!("{}:{port}", name.to_str()),
+        }
+    }
+
+    fn send(&self, stream: &mut (impl Read + Write), host: &str) -> std::io::Result<()> {
         let Some(mut left) = self.upload else {
-            let head = format!("GET /bytes/{} HTTP/1.1\r\nHost: lab\r\n\r\n", self.bytes);
+            let head = format!("GET /bytes/{} HTTP/1.1\r\nHost: {host}\r\n\r\n", self.bytes);
             return stream
                 .write_all(head.as_bytes())
                 .and_then(|()| stream.flush());
         };
         let head =
-            format!("PUT /upload/load HTTP/1.1\r\nHost: lab\r\nContent-Length: {left}\r\n\r\n");
+            format!("PUT /upload/load HTTP/1.1\r\nHost: {host}\r\nContent-Length: {left}\r\n\r\n");
         stream.write_all(head.as_bytes())?;
         let body = [b'x'; CHUNK_BYTES];
         while left > 0 {

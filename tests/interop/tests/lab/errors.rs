@@ -34,7 +34,7 @@ fn status(lab: &Lab) -> serde_json::Value {
 
 /// The documents are refused, naming what is wrong; the generation and the traffic stay as they were.
 fn assert_refused(lab: &Lab, directory: &Path, named: &[&str]) {
-    let before = status(lab).pointer("/generation").cloned();
+    let before = status(lab).pointer("/distribution/generation").cloned();
     let outcome = apply(lab, directory);
     assert_eq!(outcome.status, 1, "{outcome:?}");
     for word in named {
@@ -43,7 +43,10 @@ fn assert_refused(lab: &Lab, directory: &Path, named: &[&str]) {
             "{word:?} is not named: {outcome:?}"
         );
     }
-    assert_eq!(status(lab).pointer("/generation").cloned(), before);
+    assert_eq!(
+        status(lab).pointer("/distribution/generation").cloned(),
+        before
+    );
     let response = Curl::get("https://good.lab.test/")
         .with(&["-4"])
         .send(lab, &lab.facts.trust_anchor)

@@ -20,7 +20,7 @@ fn request_succeeds(lab: &Lab) -> bool {
 fn generation(lab: &Lab) -> Option<u64> {
     let status = lab.sluice_json(&["status"]).ok()?;
     status
-        .pointer("/generation")
+        .pointer("/distribution/generation")
         .and_then(serde_json::Value::as_u64)
 }
 

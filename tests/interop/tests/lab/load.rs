@@ -10,26 +10,11 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 /// A figure by its name, summed over the cores, from `show stats`.
 fn gauge(lab: &Lab, name: &str) -> i64 {
-    sum(&lab.sluice_json(&["show", "stats"]).unwrap(), name)
-}
-
-/// Whatever the shape around them: every number under this name, added up.
-fn sum(value: &Value, name: &str) -> i64 {
-    match value {
-        Value::Object(map) => {
-            let named = map.get("name").and_then(Value::as_str) == Some(name);
-            map.iter()
-                .map(|(key, inner)| match inner {
-                    Value::Number(number) if key == name || (named && key == "value") => {
-                        number.as_i64().unwrap_or(0)
-                    }
-                    other => sum(other, name),
-                })
-                .sum()
-        }
-        Value::Array(items) => items.iter().map(|item| sum(item, name)).sum(),
-        _ => 0,
-    }
+    let stats = lab.sluice_json(&["show", "stats", "--all"]).unwrap();
+    let rows = stats["counters"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["name"] == name);
+    row.and_then(|row| row["total"].as_i64())
+        .unwrap_or_else(|| panic!("no counter {name}: {stats}"))
 }
 
 /// Resident bytes of a process.

@@ -137,7 +137,7 @@ try:
 except OSError:
     print('reset', flush=True)
 ";
-    let nat = "table ip sluicetest { chain in { type nat hook prerouting priority dstnat; tcp dport 8443 redirect to :8444; } }";
+    let nat = "table ip sluicetest { chain in { type nat hook prerouting priority dstnat; tcp dport 8443 redirect to :8444; }; }";
     assert!(lab.origin(&["nft", nat]).unwrap().ok());
     let server = lab.start("origin", &["python3", "-c", program]).unwrap();
     let client = "\
