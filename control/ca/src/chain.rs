@@ -1,5 +1,6 @@
 //! Putting certificates into the order of their chain, and checking that they are one.
 
+use x509_parser::error::X509Error;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::limits::CHAIN_CERTIFICATES_MAX;
@@ -13,7 +14,7 @@ pub enum ChainProblem {
     Malformed,
     /// An issuer's name fits, its signature does not.
     #[error(
-        "`{subject}` names `{issuer}` as its issuer, but is not signed by the certificate of that name that was given; give the right issuer"
+        "`{subject}` names `{issuer}` as its issuer, but is not signed by the certificate of that name that was given, or in a way that cannot be checked (RSA, ECDSA P-256 and P-384 and Ed25519 can); give the right issuer"
     )]
     NotSigned {
         /// The certificate.
@@ -78,8 +79,16 @@ impl<'a> Parsed<'a> {
         name_text(self.certificate.issuer())
     }
 
+    /// Its own issuer. Nobody trusts a root for its signature, so one of a kind that cannot be checked here is a root too.
     pub(crate) fn is_self_signed(&self) -> bool {
-        self.names_as_issuer(self) && self.is_signed_by(self)
+        let checked = self
+            .certificate
+            .verify_signature(Some(self.certificate.public_key()));
+        self.names_as_issuer(self)
+            && matches!(
+                checked,
+                Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm)
+            )
     }
 
     pub(crate) fn is_issued_by(&self, issuer: &Parsed<'_>) -> bool {

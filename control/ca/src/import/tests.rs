@@ -405,3 +405,28 @@ fn k144_debug_shows_neither_passphrase_nor_file() {
     let text = format!("{import:?}");
     assert_eq!(text, "Import { kind: Auto, replace: false, .. }");
 }
+
+#[test]
+fn a_root_whose_signature_cannot_be_checked_is_a_root() {
+    let files = Files::new();
+    files.openssl("ecparam -name secp521r1 -genkey -noout -out p521.key");
+    files.openssl("req -x509 -new -key p521.key -subj /CN=P-521 -days 3650 -config req.cnf -out p521.crt -addext basicConstraints=critical,CA:TRUE");
+    files.issue("ca", "p521", "/CN=below", 100, "ca");
+    let mut appliance = Appliance::new();
+    let root = files.read("p521.crt");
+    let imported = appliance
+        .authority()
+        .import(&name("p521"), &import(&root))
+        .unwrap();
+    assert_eq!(
+        (imported[0].status, imported[0].self_signed),
+        (CertificateStatus::Valid, true)
+    );
+    assert_eq!(imported[0].key_type, "ECDSA P-521");
+    let below = files.joined(&["ca.crt", "ca.key", "p521.crt"]);
+    let error = appliance
+        .authority()
+        .import(&name("below"), &import(&below))
+        .unwrap_err();
+    assert!(error.to_string().contains("cannot be checked"), "{error}");
+}
