@@ -78,6 +78,7 @@ class Sluice(Contender):
         self.command = appliance.Sluice(paths, bin_dir)
         self.command.create_authorities()
         self.command.import_material()
+        self.command.apply()
         self.dataplane = 0
 
     @property
@@ -91,7 +92,7 @@ class Sluice(Contender):
 
     def attach(self) -> None:
         self.dataplane = appliance.start_dataplane(self.paths, self.bin_dir)
-        self.command.apply()
+        self.command.wait_until_adopted(self.dataplane)
         flows = process.wait_until(
             lambda: appliance.traffic_flows(self.paths, inspected=True), limits.START_SECONDS_MAX
         )

@@ -52,8 +52,24 @@ class Sluice:
             self.run("certificate", "import", name, pki / f"{name}.pem", "--key", pki / f"{name}.key")
 
     def apply(self) -> None:
-        """Makes the lab's documents the running configuration."""
-        self.run("apply", self._paths.config)
+        """Makes the lab's documents the configuration; the data plane takes it when it connects."""
+        self.run("apply", "--no-wait", self._paths.config)
+
+    def wait_until_adopted(self, dataplane: int) -> None:
+        """Returns when every core runs under the current generation; says why one does not."""
+        states: list[Any] = []
+
+        def settled() -> bool:
+            distribution = self.json("status")["distribution"]
+            states[:] = [core["state"] for core in distribution["cores"]] if distribution["dataplane"] else []
+            refused = any(isinstance(state, dict) for state in states)
+            return refused or bool(states) and set(states) == {"adopted"} or not process.alive(dataplane)
+
+        process.wait_until(settled, limits.ADOPTED_SECONDS_MAX)
+        if not process.alive(dataplane):
+            raise process.LabError(f"sluice-dataplane ended: {process.tail(self._paths.logs / 'dataplane.log', 1)}")
+        if not states or set(map(str, states)) != {"adopted"}:
+            raise process.LabError(f"the configuration is not adopted by every core: {states or 'no data plane'}")
 
 
 def require_binaries(bin_dir: Path) -> None:

@@ -105,8 +105,9 @@ def build(arguments: argparse.Namespace, paths: Paths) -> dict[str, Any]:
         if not kept:
             sluice.create_authorities()
             sluice.import_material()
-        pids["dataplane"] = appliance.start_dataplane(paths, bin_dir)
         sluice.apply()
+        pids["dataplane"] = appliance.start_dataplane(paths, bin_dir)
+        sluice.wait_until_adopted(pids["dataplane"])
     wait_for_traffic(paths, mode, pids)
     facts = describe(paths, mode, arguments, pids, bin_dir)
     paths.facts.write_text(json.dumps(facts), encoding="utf-8")

@@ -38,7 +38,6 @@ http {{
     client_max_body_size 0;
     keepalive_timeout 75s;
     keepalive_requests 1000000;
-    http2_max_requests 1000000;
     sendfile off;
     tcp_nodelay on;
     ssl_session_cache shared:lab:4m;
