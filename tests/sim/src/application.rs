@@ -145,6 +145,12 @@ impl Application {
         self.sent_all() && (peer_finished || !self.plan.finishes_last)
     }
 
+    /// It rests between reads.
+    #[must_use]
+    pub fn reads_slowly(&self) -> bool {
+        self.plan.reads.is_some()
+    }
+
     /// Reads and checks some of `bytes`; says how many it took.
     pub fn read(&mut self, now: Instant, bytes: &[u8]) -> usize {
         if bytes.is_empty() || now < self.rests_until {

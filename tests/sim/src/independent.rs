@@ -107,7 +107,13 @@ impl Independent {
         }
         self.was_open |= socket.may_send();
         let peer_finished = self.was_open && !socket.may_recv();
-        if self.was_open && !self.finished && self.application.wants_to_finish(peer_finished) {
+        // The socket drops what is unread when its TIME-WAIT ends: a slow reader closes only after its last byte.
+        let read_enough = !self.application.reads_slowly() || self.application.received_all();
+        if self.was_open
+            && read_enough
+            && !self.finished
+            && self.application.wants_to_finish(peer_finished)
+        {
             socket.close();
             self.finished = true;
         }
