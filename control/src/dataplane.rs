@@ -201,18 +201,18 @@ impl Dataplane {
             }
             ToControl::Adopted { core, generation } => {
                 self.publisher.adopted(link, core, generation);
-                events.system(SystemEvent::GenerationAdopted { generation });
+                events.system_on(Some(core), SystemEvent::GenerationAdopted { generation });
             }
             ToControl::Refused {
                 core,
                 generation,
                 reason,
             } => {
-                let reason_at = core.map_or_else(String::new, |core| format!("core {core}: "));
-                events.system(SystemEvent::GenerationRefused {
+                let event = SystemEvent::GenerationRefused {
                     generation,
-                    reason: format!("{reason_at}{reason}"),
-                });
+                    reason: reason.clone(),
+                };
+                events.system_on(core, event);
                 self.publisher.refused(link, core, generation, &reason)?;
             }
             ToControl::Reply { id, body } => self.queries.answered(id, body),

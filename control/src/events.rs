@@ -51,6 +51,11 @@ impl Events {
         self.recent.push(line);
     }
 
+    /// As [`Self::system`], on one core.
+    pub(crate) fn system_on(&self, core: Option<u16>, event: SystemEvent) {
+        self.record(clock::unix_us(), core, event);
+    }
+
     /// Records that something happened to the appliance, now, and says it on standard error when it matters.
     pub(crate) fn system(&self, event: SystemEvent) {
         self.system_at(clock::unix_us(), event);
@@ -58,12 +63,16 @@ impl Events {
 
     /// As [`Self::system`], for something that happened earlier.
     pub(crate) fn system_at(&self, unix_us: u64, event: SystemEvent) {
+        self.record(unix_us, None, event);
+    }
+
+    fn record(&self, unix_us: u64, core: Option<u16>, event: SystemEvent) {
         if event.severity() >= Severity::Warning {
             journal::say(&event.message());
         }
         self.put(&Event::System(SystemRecord {
             unix_us,
-            core: None,
+            core,
             event,
         }));
         self.flush();

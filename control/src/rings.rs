@@ -72,7 +72,7 @@ impl Rings {
         let mut any = false;
         for ring in &mut inner.rings {
             let mut taken = 0;
-            while taken < PUMP_BATCH_EVENTS_MAX && ring.consumer.pop(&mut record) {
+            while taken < PUMP_BATCH_EVENTS_MAX && ring.consumer.read(&mut record) {
                 taken += 1;
                 match Event::decode(&record) {
                     Ok(event) => events.put(&event),
@@ -84,6 +84,10 @@ impl Rings {
         }
         if any {
             events.flush();
+        }
+        // Only what is in the log gives its room back: if this process dies before, the next one reads it again.
+        for ring in &mut inner.rings {
+            ring.consumer.release();
         }
         let lost = inner.rings.iter_mut().map(Ring::news_of_loss).sum();
         inner.forget_empty_orphans();

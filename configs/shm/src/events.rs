@@ -227,27 +227,42 @@ impl EventConsumer {
     }
 
     /// The next record into `record` (cleared first); false when there is none. Damage is passed over.
+    ///
+    /// Its room in the ring is given back at once; see [`Self::read`] where a record must survive this process.
     pub fn pop(&mut self, record: &mut Vec<u8>) -> bool {
+        let found = self.read(record);
+        self.release();
+        found
+    }
+
+    /// As [`Self::pop`], but the room is given back only by [`Self::release`]: a consumer that dies before finds the
+    /// record again when it comes back, so that every record is handled at least once.
+    pub fn read(&mut self, record: &mut Vec<u8>) -> bool {
         let written = self.ring.written();
         let Some(waiting) = self.ring.waiting(self.read, written) else {
             // A position that no producer reaches: its memory is damaged. Start again where it says it is.
             self.damage(0);
-            self.advance_to(written);
+            self.read = written;
             return false;
         };
         if waiting == 0 {
-            // Damage to our position would keep the producer out for ever: nothing else writes it while nothing comes.
-            if self.ring.header(AT_READ).load(Ordering::Relaxed) != self.read {
-                self.damage(0);
-                self.advance_to(self.read);
-            }
             return false;
         }
         if let Some(needed) = self.ring.record_at(self.read, waiting, record) {
-            self.advance_to(self.read + needed);
+            self.read += needed;
             return true;
         }
         self.resynchronise(written, record)
+    }
+
+    /// Gives the room of everything read so far back to the producer.
+    pub fn release(&mut self) {
+        // Also where nothing was read: damage to the position would keep the producer out for ever, and nothing else
+        // writes it while nothing comes.
+        let position = self.ring.header(AT_READ);
+        if position.load(Ordering::Relaxed) != self.read {
+            position.store(self.read, Ordering::Release);
+        }
     }
 
     /// What this ring has been through.
@@ -274,25 +289,20 @@ impl EventConsumer {
                 candidates += 1;
                 if let Some(needed) = self.ring.record_at(at, left, record) {
                     self.damage(at - from);
-                    self.advance_to(at + needed);
+                    self.read = at + needed;
                     return true;
                 }
             }
             at += WORD as u64;
         }
         self.damage(written - from);
-        self.advance_to(written);
+        self.read = written;
         false
     }
 
     fn damage(&mut self, skipped: u64) {
         self.resynchronised += 1;
         self.skipped_bytes = self.skipped_bytes.saturating_add(skipped);
-    }
-
-    fn advance_to(&mut self, position: u64) {
-        self.read = position;
-        self.ring.header(AT_READ).store(position, Ordering::Release);
     }
 }
 

@@ -348,6 +348,34 @@ fn f130_a_restarted_data_plane_takes_the_same_generation_again() {
 }
 
 #[test]
+fn a_second_data_plane_is_turned_away_until_the_first_is_gone() {
+    let root = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(root.path());
+    daemon.make_cas();
+    let first = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
+    daemon.wait_for_dataplane();
+    daemon.applied(documents());
+    // The first process of the machine lives as long as the test.
+    let second = FakeDataplane::start_as(1, &daemon.run_dir(), Behaviour::Adopt);
+    let told = format!(
+        "another data plane (process {}) is connected",
+        std::process::id()
+    );
+    eventually("the message", || {
+        daemon.messages().contains(&told).then_some(())
+    });
+    assert_eq!(second.seen().offered, Vec::<u64>::new());
+    assert_eq!(
+        daemon.status().distribution.dataplane.unwrap().pid,
+        std::process::id()
+    );
+    first.kill();
+    eventually("the second one's turn", || {
+        (second.adopted() == Some(1)).then_some(())
+    });
+}
+
+#[test]
 fn f137_a_replaced_certificate_reaches_the_data_plane_as_a_new_generation() {
     let root = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(root.path());

@@ -135,6 +135,27 @@ fn f132_a_new_consumer_goes_on_where_the_last_one_stopped() {
     assert_eq!(out, b"ten");
 }
 
+/// F131: what the consumer had read and not yet handled when it died is read again.
+#[test]
+fn f131_records_that_were_read_and_not_released_come_again() {
+    let (mut producer, fd) = EventProducer::create(0, EVENT_RING_BYTES_MIN).unwrap();
+    for record in [b"one", b"two", b"six"] {
+        producer.push(record).unwrap();
+    }
+    let mut out = Vec::new();
+    let mut first = dup_consumer(&fd);
+    assert!(first.read(&mut out));
+    first.release();
+    assert!(first.read(&mut out) && first.read(&mut out) && !first.read(&mut out));
+    drop(first);
+    let mut second = dup_consumer(&fd);
+    assert!(second.read(&mut out));
+    assert_eq!(out, b"two");
+    let held = producer.ring.header(AT_READ).load(Ordering::Relaxed);
+    second.release();
+    assert!(producer.ring.header(AT_READ).load(Ordering::Relaxed) > held);
+}
+
 /// F132: one record of many is damaged; the others still arrive.
 #[test]
 fn f132_a_torn_record_is_skipped_and_the_rest_read() {

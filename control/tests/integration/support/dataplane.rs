@@ -48,6 +48,7 @@ pub(crate) struct FakeDataplane {
 }
 
 struct Shared {
+    pid: u32,
     socket: PathBuf,
     cores: Vec<u16>,
     stats: StatsSegment,
@@ -62,6 +63,11 @@ struct Shared {
 
 impl FakeDataplane {
     pub(crate) fn start(run_dir: &Path, behaviour: Behaviour) -> Self {
+        Self::start_as(std::process::id(), run_dir, behaviour)
+    }
+
+    /// As a process with another number.
+    pub(crate) fn start_as(pid: u32, run_dir: &Path, behaviour: Behaviour) -> Self {
         let cores = vec![1, 2];
         let (stats, stats_fd) = StatsSegment::create(&cores, 1, 1_800_000_000_000_000).unwrap();
         let made = cores
@@ -69,6 +75,7 @@ impl FakeDataplane {
             .map(|core| EventProducer::create(*core, EVENT_RING_BYTES_MIN).unwrap());
         let (producers, ring_fds) = made.unzip();
         let shared = Arc::new(Shared {
+            pid,
             socket: run_dir.join("dataplane.sock"),
             cores,
             stats,
@@ -155,7 +162,7 @@ impl Shared {
             Some(self.adopted.load(Ordering::Acquire)).filter(|generation| *generation > 0);
         let hello = ToControl::Hello {
             version: LINK_VERSION,
-            pid: std::process::id(),
+            pid: self.pid,
             release: "0.0.0-test".to_owned(),
             cores: self.cores.clone(),
             adopted,
