@@ -4,11 +4,15 @@
 //! to the client before the origin has proved itself.
 
 mod account;
+mod awaiting_leaf;
+mod collecting;
 mod half;
-mod handshake;
+mod meeting_client;
+mod meeting_origin;
 mod relay;
 mod splice;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sluice_flow::FlowId;
@@ -19,12 +23,16 @@ use sluice_telemetry::{Counter, DecisionCode, EndReason, Party, SessionPhase};
 use sluice_tls::ClientHello;
 
 pub(crate) use account::Account;
+use awaiting_leaf::AwaitingLeaf;
+use collecting::Collecting;
 pub(crate) use half::Half;
-use handshake::{AwaitingLeaf, Collecting, MeetingClient, MeetingOrigin};
+use meeting_client::MeetingClient;
+use meeting_origin::MeetingOrigin;
 use relay::Relay;
 use splice::Splice;
 
 use crate::identity::Identity;
+use crate::learn::Destination;
 use crate::limits::{CLOSED_LINGER, CLOSING_TIMEOUT, HANDSHAKE_TIMEOUT, SESSION_IDLE_TIMEOUT};
 use crate::shared::Shared;
 use crate::{Effects, Now};
@@ -334,6 +342,15 @@ impl Session {
         self.client.tcp.abort();
         self.origin.tcp.abort();
         self.end(ended, now);
+    }
+
+    /// Where and about whom this session's handshakes teach something.
+    fn learned_about(&self, identity: &Identity) -> (Destination, IpAddr) {
+        let destination = Destination {
+            server: identity.server,
+            sni: self.account.sni.clone(),
+        };
+        (destination, identity.client.ip())
     }
 
     /// Ends the session by decision or failure: resets go out as the profile says.

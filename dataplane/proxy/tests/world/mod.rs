@@ -3,7 +3,11 @@
 //! The ends are independent TLS stacks (rustls as its own client and server) over the workspace's TCP opened as any TCP.
 
 #![allow(unreachable_pub, reason = "a module of each test file")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the world of a test may end it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the world of a test may end it"
+)]
 #![allow(dead_code, reason = "each test file uses its part of the world")]
 
 pub mod certificates;
