@@ -3,6 +3,9 @@
 use crate::support::{
     Behaviour, Daemon, FakeDataplane, apply, documents, documents_with, eventually,
 };
+use std::time::Duration;
+
+use rustix::process::Signal;
 use sluice_api::{Adoption, ErrorCode, Reply, Request, Rollback};
 
 fn states(distribution: &sluice_api::Distribution) -> Vec<(u16, Option<u64>, Adoption)> {
@@ -312,6 +315,42 @@ fn f131_sluiced_killed_and_restarted_finds_the_data_plane_and_its_events_again()
     });
     let applied = daemon.applied(documents_with("[443]", "[8443]"));
     assert_eq!(states(&applied.distribution), adopted(2));
+}
+
+#[test]
+fn f133_sluiced_stopped_for_five_seconds_goes_on_where_it_was() {
+    let root = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(root.path());
+    daemon.make_cas();
+    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
+    daemon.wait_for_dataplane();
+    daemon.applied(documents());
+    daemon.signal(Signal::STOP);
+    for number in 0..50 {
+        dataplane.event(
+            number % 2,
+            &crate::support::flow_event(&format!("stopped-{number}.example")),
+        );
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    daemon.signal(Signal::CONT);
+    let logged = || {
+        daemon
+            .events()
+            .iter()
+            .filter(|event| event["event_type"] == "tls_inspection")
+            .count()
+    };
+    eventually("the events of the time in between", || {
+        (logged() == 50).then_some(())
+    });
+    assert_eq!(dataplane.seen().connections, 1, "the link stayed");
+    assert!(
+        daemon
+            .applied(documents_with("[443]", "[8443]"))
+            .distribution
+            .is_adopted()
+    );
 }
 
 #[test]
