@@ -117,11 +117,10 @@ counters! {
     EventsLost, Counter, "events-lost", "Events that the full event ring did not take.";
     JobsSubmitted, Counter, "jobs-submitted", "Forging jobs handed to helper threads.";
     JobsCompleted, Counter, "jobs-completed", "Forging jobs that came back from helper threads.";
-    RandomReseeds, Counter, "random-reseeds", "Times the core's random generator was seeded anew.";
+    RandomReseeds, Gauge, "random-reseeds", "Times the generator of the core's serial numbers was seeded anew.";
 
     MempoolInUse, Gauge, "mempool-in-use", "Packet buffers in use now.";
     MempoolCapacity, Gauge, "mempool-capacity", "Packet buffers in the pool.";
-    MemoryBytes, Gauge, "memory-bytes", "Bytes held by flows, buffers and caches of this core now.";
 }
 
 impl Counter {

@@ -151,6 +151,11 @@ impl Leaves {
         self.cache.purge(keep_generation);
     }
 
+    /// How often the generator of serial numbers was seeded anew.
+    pub(crate) fn reseeds(&self) -> u64 {
+        self.random.reseeds()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.cache.bytes()
     }

@@ -179,6 +179,7 @@ impl<B: PacketBuf> Worker<B> {
         );
         out.gauge(Counter::HandshakesPending, self.touched.len() as u64);
         out.gauge(Counter::LeafCacheBytes, self.shared.leaves.bytes() as u64);
+        out.gauge(Counter::RandomReseeds, self.shared.leaves.reseeds());
         out.gauge(Counter::FlowsEvicted, self.evicted);
     }
 

@@ -483,3 +483,49 @@ fn t78_a_blocked_flow_sends_the_origin_nothing_and_resets_both_ends() {
     assert!(world.origin.heard.is_empty());
     assert!(world.client.tcp().unwrap().is_closed() && world.origin.tcp().unwrap().is_closed());
 }
+
+#[test]
+fn c02_c24_self_signed_and_misused_certificates_have_their_own_codes() {
+    let case = Case::new();
+    for (origin, code) in [
+        (
+            world::certificates::self_signed("good.test"),
+            DecisionCode::BlockOriginSelfSigned,
+        ),
+        (
+            case.pki.origin_root.client_leaf("good.test"),
+            DecisionCode::BlockOriginInvalidCertificate,
+        ),
+    ] {
+        let (event, world) = outcome(case.world(
+            case.client(),
+            App::server(&origin, &[], REQUEST.len(), REPLY),
+        ));
+        assert_eq!(event.code, code);
+        assert_eq!(world.client.peer_certificate, None);
+    }
+}
+
+#[test]
+fn l48_a_leaf_that_the_ca_may_not_sign_is_not_forged() {
+    let mut pki = Pki::new();
+    pki.trusted = world::certificates::Ca::constrained("Narrow CA", "elsewhere.test");
+    let case = Case {
+        pki: Arc::new(pki),
+        settings: Settings::default(),
+    };
+    let (event, world) = outcome(case.world(case.client(), case.server()));
+    assert_eq!(event.code, DecisionCode::BlockForgingFailed);
+    assert!(event.detail.is_some());
+    assert_eq!(world.client.peer_certificate, None);
+}
+
+#[test]
+fn e105_a_flow_signed_by_tcp_md5_passes() {
+    let case = Case::new();
+    let mut world = case.world(App::raw(&[]), App::raw(&[]));
+    let syn = world.client.stray(5, TcpFlags::SYN, b"");
+    world.inject(Side::A, world::end::with_md5_option(&syn));
+    assert_eq!(world.event().code, DecisionCode::BypassTcpSignature);
+    assert_eq!(world.out.frames.len(), 1);
+}

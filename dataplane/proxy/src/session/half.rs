@@ -13,8 +13,8 @@ pub(crate) struct Half {
     path: PathTemplate,
     /// The port behind which this end lives.
     side: Side,
-    /// Retransmissions already counted.
-    counted_retransmits: u64,
+    /// Retransmissions and segments out of order already counted.
+    counted: (u64, u64),
 }
 
 impl Half {
@@ -23,7 +23,7 @@ impl Half {
             tcp,
             path,
             side,
-            counted_retransmits: 0,
+            counted: (0, 0),
         }
     }
 
@@ -41,13 +41,12 @@ impl Half {
                 out.count(Counter::Drop(DropReason::NoBuffer), 1);
             }
         }
-        let retransmits = self.tcp.stats().retransmits;
-        if retransmits > self.counted_retransmits {
-            out.count(
-                Counter::TcpRetransmits,
-                retransmits - self.counted_retransmits,
-            );
-            self.counted_retransmits = retransmits;
+        let stats = self.tcp.stats();
+        let (retransmits, out_of_order) = (stats.retransmits, stats.out_of_order);
+        let before = core::mem::replace(&mut self.counted, (retransmits, out_of_order));
+        if before != self.counted {
+            out.count(Counter::TcpRetransmits, retransmits - before.0);
+            out.count(Counter::TcpOutOfOrder, out_of_order - before.1);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The certificates of the world.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -30,7 +30,24 @@ pub struct Ca {
 
 impl Ca {
     pub fn new(name: &str) -> Self {
+        Self::made(name, None)
+    }
+
+    /// A CA that may sign for `subtree` alone.
+    pub fn constrained(name: &str, subtree: &str) -> Self {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName(subtree.to_owned())];
+        Self::made(
+            name,
+            Some(NameConstraints {
+                permitted_subtrees,
+                excluded_subtrees: Vec::new(),
+            }),
+        )
+    }
+
+    fn made(name: &str, constraints: Option<NameConstraints>) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.name_constraints = constraints;
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -53,7 +70,21 @@ impl Ca {
         self.leaf_between(names, (2025, 2030))
     }
 
-    pub fn leaf_between(&self, names: &[&str], (from, to): (i32, i32)) -> Issued {
+    /// A certificate that is for clients alone.
+    pub fn client_leaf(&self, name: &str) -> Issued {
+        self.leaf_for(&[name], (2025, 2030), ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    pub fn leaf_between(&self, names: &[&str], years: (i32, i32)) -> Issued {
+        self.leaf_for(names, years, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    fn leaf_for(
+        &self,
+        names: &[&str],
+        (from, to): (i32, i32),
+        usage: ExtendedKeyUsagePurpose,
+    ) -> Issued {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).unwrap();
         params
@@ -62,7 +93,7 @@ impl Ca {
         params
             .distinguished_name
             .push(DnType::OrganizationName, "Origin Ltd");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         params.not_before = rcgen::date_time_ymd(from, 1, 1);
         params.not_after = rcgen::date_time_ymd(to, 1, 1);
@@ -107,5 +138,18 @@ impl Pki {
             ("site-a", &self.site_a),
             ("site-b", &self.site_b),
         ]
+    }
+}
+
+pub fn self_signed(name: &str) -> Issued {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = rcgen::date_time_ymd(2025, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Issued {
+        chain: vec![certificate.der().clone()],
+        pkcs8: key.serialize_der(),
     }
 }

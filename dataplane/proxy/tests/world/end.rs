@@ -449,3 +449,43 @@ impl End {
         self.tcp.as_mut().unwrap().abort();
     }
 }
+
+/// An untagged IPv4 frame without TCP options, with a TCP MD5 signature option (RFC 2385) put in.
+pub fn with_md5_option(frame: &[u8]) -> Vec<u8> {
+    const IP: usize = 14;
+    const TCP: usize = IP + 20;
+    let mut signed = frame[..TCP + 20].to_vec();
+    signed.extend_from_slice(&[19, 18]);
+    signed.extend_from_slice(&[0x5a; 16]);
+    signed.extend_from_slice(&[1, 1]);
+    signed.extend_from_slice(&frame[TCP + 20..]);
+    let length = u16::try_from(signed.len() - IP).unwrap();
+    signed[IP + 2..IP + 4].copy_from_slice(&length.to_be_bytes());
+    signed[TCP + 12] = 10 << 4;
+    signed[IP + 10..IP + 12].fill(0);
+    let header = internet_checksum(&signed[IP..TCP], 0);
+    signed[IP + 10..IP + 12].copy_from_slice(&header.to_be_bytes());
+    signed[TCP + 16..TCP + 18].fill(0);
+    let pseudo = internet_sum(&signed[IP + 12..TCP], 0) + 6 + u32::from(length) - 20;
+    let checksum = internet_checksum(&signed[TCP..], pseudo);
+    signed[TCP + 16..TCP + 18].copy_from_slice(&checksum.to_be_bytes());
+    signed
+}
+
+/// RFC 1071.
+fn internet_sum(bytes: &[u8], start: u32) -> u32 {
+    bytes.chunks(2).fold(start, |sum, pair| {
+        sum + u32::from(u16::from_be_bytes([
+            pair[0],
+            pair.get(1).copied().unwrap_or(0),
+        ]))
+    })
+}
+
+fn internet_checksum(bytes: &[u8], start: u32) -> u16 {
+    let mut sum = internet_sum(bytes, start);
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap()
+}
