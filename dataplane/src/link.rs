@@ -16,7 +16,10 @@ pub(crate) struct Control {
     link: Option<DataplaneLink>,
     wait: Duration,
     next_attempt: Instant,
+    /// The wait for a control plane has been reported.
     told: bool,
+    /// The present link has carried a message.
+    heard: bool,
 }
 
 impl Control {
@@ -28,6 +31,7 @@ impl Control {
             wait: CONNECT_WAIT_MIN,
             next_attempt: now(),
             told: false,
+            heard: false,
         }
     }
 
@@ -44,8 +48,7 @@ impl Control {
         match DataplaneLink::connect(&self.path) {
             Ok(link) => {
                 self.link = Some(link);
-                self.wait = CONNECT_WAIT_MIN;
-                self.told = false;
+                self.heard = false;
                 true
             }
             Err(error) => {
@@ -72,7 +75,14 @@ impl Control {
             return None;
         };
         match link.receive(Some(timeout)) {
-            Ok(received) => received,
+            Ok(received) => {
+                if received.is_some() {
+                    self.heard = true;
+                    self.told = false;
+                    self.wait = CONNECT_WAIT_MIN;
+                }
+                received
+            }
             Err(error) => {
                 self.lost(&error);
                 None
@@ -100,12 +110,15 @@ impl Control {
         }
     }
 
+    /// A link that never carried a message is like no link: `sluiced` may still hold that of a data plane that was killed.
     fn lost(&mut self, error: &LinkError) {
-        say(format_args!(
-            "lost sluiced ({error}); traffic goes on under the generation in force"
-        ));
         self.link = None;
-        self.next_attempt = now() + CONNECT_WAIT_MIN;
+        if self.heard {
+            say(format_args!("lost sluiced: {error}"));
+        } else {
+            self.wait = (self.wait * 2).min(CONNECT_WAIT_MAX);
+        }
+        self.next_attempt = now() + self.wait;
     }
 }
 

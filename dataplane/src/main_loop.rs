@@ -129,7 +129,7 @@ impl MainLoop {
                 return Err(StartFailure::CoreEnded { core: gone.core });
             }
             if self.control.connect() {
-                say("connected to sluiced again");
+                say("connected to sluiced");
                 self.greet();
             }
             self.pass_acknowledgements();

@@ -69,25 +69,23 @@ impl<'core> Wire<'core> {
         }
     }
 
-    /// Hands waiting frames to the ports' queues, and waiting jobs to the helpers. True if anything was waiting.
+    /// Hands waiting frames to the ports' queues, and waiting jobs to the helpers. True if any of them left: a port whose
+    /// link is down takes nothing, and waiting for it is no work.
     pub(crate) fn flush(&mut self) -> bool {
-        let mut waited = false;
+        let mut moved = false;
         for port in &mut self.ports {
-            if let Transmit::Own(queue) = &mut port.tx
-                && !port.pending.is_empty()
-            {
-                waited = true;
-                queue.send(&mut port.pending);
+            if let Transmit::Own(queue) = &mut port.tx {
+                moved |= queue.send(&mut port.pending) > 0;
             }
         }
         while let Some(job) = self.backlog.pop_front() {
-            waited = true;
             if let Err(job) = self.helpers.submit(job) {
                 self.backlog.push_front(job);
                 break;
             }
+            moved = true;
         }
-        waited
+        moved
     }
 
     /// The next forged leaf, if one has come back.

@@ -1,4 +1,8 @@
 //! The segments' ports: checked before DPDK starts, opened after, and dealt out to the cores.
+//!
+//! A limit of `AF_PACKET` ports: the kernel takes the outer tag out of a frame, and DPDK's driver (up to 22.11 at least) puts
+//! it back as 802.1Q (0x8100) whatever it was. Customer tags and stacked 802.1Q tags pass as they came; a provider tag
+//! (802.1ad, 0x88a8) leaves as 0x8100. `af_xdp:` and `pci:` ports have no such limit.
 
 use std::path::Path;
 
