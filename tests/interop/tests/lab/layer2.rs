@@ -46,10 +46,22 @@ fn f1_arp_and_ping_pass() {
         );
         ping(&lab, &["-4", "10.201.2.2"]);
         ping(&lab, &["-4", "-s", "1472", "-M", "do", "10.201.2.2"]);
-        // In fragments.
+    });
+    assert!(frames >= 2 + 6 + 6, "only {frames} frames");
+}
+
+#[test]
+fn e111_ipv4_fragments_pass() {
+    let lab = Lab::take().unwrap();
+    if lab.facts.port_type.as_deref() == Some("af_packet") {
+        // DPDK's AF_PACKET driver asks the kernel to reassemble IPv4 (PACKET_FANOUT_FLAG_DEFRAG): no fragment reaches a
+        // port of this type.
+        return;
+    }
+    let frames = assert_transparent(&lab, "icmp", || {
         ping(&lab, &["-4", "-s", "4000", "10.201.2.2"]);
     });
-    assert!(frames >= 2 + 6 + 6 + 18, "only {frames} frames");
+    assert!(frames >= 18, "only {frames} frames");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_interop::{Curl, Lab};
+use sluice_interop::{Curl, Lab, until};
 
 /// SHA-256 of the certificate that port 8443 shows for a name, as openssl prints it.
 fn fingerprint(lab: &Lab, name: Option<&str>) -> String {
@@ -140,6 +140,11 @@ except OSError:
     let nat = "table ip sluicetest { chain in { type nat hook prerouting priority dstnat; tcp dport 8443 redirect to :8444; }; }";
     assert!(lab.origin(&["nft", nat]).unwrap().ok());
     let server = lab.start("origin", &["python3", "-c", program]).unwrap();
+    let listening = || {
+        let outcome = lab.origin(&["ss", "-Hltn", "sport = :8444"]).unwrap();
+        !outcome.stdout.is_empty()
+    };
+    assert!(until(Duration::from_secs(5), listening));
     let client = "\
 import socket
 stream = socket.create_connection(('10.201.2.2', 8443), timeout=10)
