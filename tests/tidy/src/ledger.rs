@@ -1,7 +1,7 @@
 //! SPECIFICATION.md, read: one row per feature (`F12`) and test row (`T99`, `C41`), each with what proves it.
 //!
-//! A row is a table line `| id | what | standing | proof |`. The standing is `holds`, `partly` or `pending`; the proof names
-//! tests in backquotes. `holds` and `partly` need at least one test, `pending` needs a reason.
+//! A row is a table line `| id | what | standing | proof |`. The standing is `holds`, `partly` or `pending`; the proof
+//! begins with the tests in backquotes. `holds` and `partly` need at least one test, `pending` needs a reason.
 
 /// How far a row is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +71,7 @@ impl Ledger {
                 }
             };
             let proof = cells.get(3).copied().unwrap_or_default().to_owned();
-            let tests = proof
-                .split('`')
-                .skip(1)
-                .step_by(2)
-                .map(str::to_owned)
-                .collect();
+            let tests = leading_names(&proof);
             ledger.rows.push(Row {
                 id: (*id).to_owned(),
                 standing,
@@ -87,6 +82,17 @@ impl Ledger {
         }
         ledger
     }
+}
+
+/// The names in backquotes that a proof begins with; what follows is prose, which may quote other things.
+fn leading_names(proof: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = proof;
+    while let Some((name, after)) = rest.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+        names.push(name.to_owned());
+        rest = after.trim_start();
+    }
+    names
 }
 
 fn is_id(cell: &str) -> bool {
