@@ -62,6 +62,10 @@ class Contender(ABC):
     def cpu_us(self) -> float:
         """CPU time it has used since `attach`, microseconds."""
 
+    @abstractmethod
+    def process_us(self) -> float:
+        """The same as process time throughout: what a program that polls uses also while it has nothing to do."""
+
 
 class Sluice(Contender):
     """The appliance. Its CPU time is that of polls that found work, of its other threads, and of sluiced."""
@@ -107,6 +111,9 @@ class Sluice(Contender):
         polling = sum(core["busy_ns"] for core in cores) / 1000
         return polling + cpu.of_threads(self.dataplane, except_named=POLLING_THREADS) + cpu.of_tree(self.control)
 
+    def process_us(self) -> float:
+        return cpu.of_tree(self.dataplane) + cpu.of_tree(self.control)
+
 
 class Redirected(Contender):
     """A proxy on the kernel's sockets: the appliance's namespace routes, and nftables redirects to it."""
@@ -135,6 +142,9 @@ class Redirected(Contender):
 
     def cpu_us(self) -> float:
         return cpu.of_tree(self.pid)
+
+    def process_us(self) -> float:
+        return self.cpu_us()
 
 
 class Haproxy(Redirected):

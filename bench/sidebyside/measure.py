@@ -87,7 +87,7 @@ class Bench:
 
     def run(self, contender: Contender, workload: Workload, turn: int) -> dict[str, Any]:
         """One measured run: CPU time per unit, what the idle proxy used meanwhile taken off nothing."""
-        before = contender.cpu_us()
+        before, process_before = contender.cpu_us(), contender.process_us()
         report = self.load(contender, workload, workload.connections, workload.requests, turn)
         # What belongs to the run may end a moment after it.
         time.sleep(limits.SETTLE_SECONDS)
@@ -97,6 +97,7 @@ class Bench:
             "workload": workload.name,
             "contender": contender.name,
             "cpu_us": used,
+            "process_us": contender.process_us() - process_before,
             "units": units,
             "cpu_us_per_unit": used / units,
             "units_per_second": units / (report["elapsed_us"] / 1e6),

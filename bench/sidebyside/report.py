@@ -21,6 +21,9 @@ HAProxy shows a certificate of its own and neither forges nor looks inside.
 
 CPU time is user and system time of the process and its children from `/proc/PID/stat` for HAProxy and Squid. For Sluice
 it is the time of polls that found work (`sluice show cores`), plus the process time of its other threads and of `sluiced`.
+A core that polls also uses time while there is nothing to do; the
+process time that includes it stands beside every run as `process_us`. Busy time is read from the clock, so anything else that
+runs on core 1 counts against Sluice: measure on a quiet machine.
 What the kernel does in soft interrupts on core 0 for packets that the client or the origin sends is charged to neither.
 
 Runs are interleaved: in every round each contender runs every workload, after a warm-up. The table gives the median over

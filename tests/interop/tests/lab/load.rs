@@ -87,7 +87,7 @@ fn d126_after_twenty_thousand_connections_all_is_as_before() {
     let before = flows();
     let settled = || flows() <= before;
     // Caches and pools reach their working size first.
-    make("2000");
+    make("20000");
     assert!(
         until(Duration::from_secs(60), settled),
         "{} flows are left after the first load, {before} before",
