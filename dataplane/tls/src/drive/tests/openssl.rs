@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use sluice_telemetry::OriginVerdict;
 
-use super::{HOST, client};
+use super::HOST;
+use super::peers::client;
 use crate::testing::{Authority, Site, leaf_params, origin_parameters, p256, rsa_2048};
 use crate::{Content, OriginHandshake, Records, ServerIdentity, TlsContext, VersionRange};
 
