@@ -61,6 +61,11 @@ impl<B: PacketBuf> Hold<B> {
         self.items.is_empty()
     }
 
+    /// True when bytes that are neither held nor passed lie before `frame`.
+    pub(crate) fn is_ahead(&self, frame: &TcpFrame) -> bool {
+        frame.seq.gt(self.start)
+    }
+
     /// All in-order bytes from the start of the stream.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes

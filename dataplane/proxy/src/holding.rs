@@ -171,6 +171,11 @@ fn from_the_client<B: PacketBuf>(
     let State::Holding(holding) = &mut flow.state else {
         return After::Undisturbed;
     };
+    if tcp.flags.fin() && holding.hold.is_empty() && holding.hold.is_ahead(tcp) {
+        // The end of a stream whose beginning has not come: the client sends both again.
+        out.discard(packet, DropReason::IrregularSegment);
+        return After::Undisturbed;
+    }
     if !tcp.flags.fin() || holding.hold.is_empty() {
         // Acknowledgements, keep-alives, and the close of a connection on which nothing was said.
         holding.observer.passed(tcp);

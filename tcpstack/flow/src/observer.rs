@@ -136,6 +136,10 @@ impl Observer {
         }
         let end = tcp.seq + sequence_len(tcp);
         let record = self.record_mut(self.role_of(tcp));
+        if tcp.seq.gt(record.next) {
+            // Its number says what its sender has sent, not what the other end was given.
+            return;
+        }
         record.passed(end);
         if tcp.flags.fin() {
             record.facts |= FIN;

@@ -1,0 +1,105 @@
+//! What a hostile end, or an unlucky one, may try: nothing passes that was not decided upon, and nothing is lost.
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_packet::{
+    Frame, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, VlanStack, emit, parse,
+};
+use sluice_telemetry::{Counter, DecisionCode, EndReason};
+use world::{App, Issued, PROFILE, Pki, SEGMENT, Settings, World, payload_len};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
+const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+const SHORT: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(200);
+const CLIENT: &str = "10.1.0.1:40000";
+const ORIGIN: &str = "10.2.0.1:443";
+/// The sequence numbers of the first bytes of the world's ends.
+const CLIENT_START: SeqNum = SeqNum(0xffff_ff01);
+const ORIGIN_START: SeqNum = SeqNum(0x7fff_0001);
+
+fn good(pki: &Pki) -> Issued {
+    pki.origin_root.leaf(&["good.test"])
+}
+
+fn tls_client(pki: &Pki) -> App {
+    App::client(&pki.trusted, "good.test", &[], REQUEST, REPLY.len())
+}
+
+fn tls_server(pki: &Pki, request_bytes: usize) -> App {
+    App::server(&good(pki), &[], request_bytes, REPLY)
+}
+
+fn silent(finish: bool) -> App {
+    App::Raw {
+        chunks: Vec::new(),
+        finish,
+    }
+}
+
+/// A world whose client has connected and says nothing.
+fn connected(pki: &Arc<Pki>) -> World {
+    let mut world = World::with(
+        &Settings::default(),
+        pki,
+        silent(false),
+        tls_server(pki, REQUEST.len()),
+    );
+    world.run(SHORT);
+    world
+}
+
+/// A frame of the client, or of the origin.
+fn frame(from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
+    let (source, destination) = match from {
+        Side::A => (CLIENT, ORIGIN),
+        Side::B => (ORIGIN, CLIENT),
+    };
+    let path = PathTemplate::new(
+        [2, 0, 0, 0, 0, 1],
+        [2, 0, 0, 0, 0, 2],
+        VlanStack::UNTAGGED,
+        source.parse().unwrap(),
+        destination.parse().unwrap(),
+    );
+    let segment = TcpSegment {
+        seq,
+        ack,
+        flags,
+        window: 1000,
+        payload,
+        ..TcpSegment::default()
+    };
+    let mut frame = vec![0; 2048];
+    let len = emit(&mut frame, &path, &segment, &[]).unwrap();
+    frame.truncate(len);
+    frame
+}
+
+/// TCP payload bytes among the frames that wait to leave toward the origin.
+fn leaving_for_the_origin(world: &World) -> usize {
+    world
+        .out
+        .frames
+        .iter()
+        .filter(|(side, _)| *side == Side::B)
+        .map(|(_, frame)| payload_len(frame))
+        .sum()
+}
+
+#[test]
+fn e105_an_acknowledgement_ahead_of_the_held_bytes_does_not_open_a_way_past_inspection() {
+    let pki = Arc::new(Pki::new());
+    for flags in [TcpFlags::ACK, TcpFlags::ACK | TcpFlags::FIN] {
+        let mut world = connected(&pki);
+        let ahead = frame(Side::A, CLIENT_START + 100, ORIGIN_START, flags, b"");
+        world.inject(Side::A, ahead);
+        world.client.app = tls_client(&pki);
+        world.run(LONG);
+        let event = world.event();
+        assert_eq!(event.code, DecisionCode::InspectedClient, "{flags:?}");
+    }
+}
