@@ -7,7 +7,7 @@ use sluice_telemetry::{Counter, DecisionCode, DropReason, Verdict};
 use sluice_tls::{ClientHello, ClientHelloReader, HelloProgress};
 
 use crate::Now;
-use crate::flow::{After, Flow, State};
+use crate::flow::{After, Bypassed, Flow, State};
 use crate::hold::{Hold, Kept};
 use crate::identity::Identity;
 use crate::limits::{
@@ -128,6 +128,15 @@ pub(crate) fn on_packet<B: PacketBuf>(
         Observation::Reset => {
             forward(&flow.identity, packet, from_client, out);
             return After::Remove;
+        }
+        Observation::Finished => {
+            // Both ends have closed and the client has said nothing: there was nothing to decide upon.
+            for held in holding.hold.release() {
+                out.discard(held, DropReason::ClosedFlow);
+            }
+            forward(&flow.identity, packet, from_client, out);
+            flow.state = State::Bypassed(Bypassed::closed(now));
+            return After::Keep;
         }
         Observation::Disregarded(Disregard::BadChecksum) => {
             out.count(Counter::ChecksumErrors, 1);

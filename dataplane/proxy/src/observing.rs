@@ -47,6 +47,10 @@ pub(crate) fn on_packet<B: PacketBuf>(
     let observation = observer.on_segment(tcp, packet.frame(), side, now.mono);
     match observation {
         Observation::Established => {
+            if tcp.payload_len() == 0 {
+                // It may carry a FIN.
+                observer.passed(tcp);
+            }
             let holding = Holding::new(*observer, tcp, now.mono);
             flow.state = State::Holding(Box::new(holding));
             if tcp.payload_len() == 0 {

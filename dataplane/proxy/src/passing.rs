@@ -29,6 +29,16 @@ pub(crate) fn picked_up<B>(
 }
 
 impl Bypassed {
+    /// A flow that both ends have closed without a word.
+    pub(crate) fn closed(now: Now) -> Self {
+        Self {
+            code: None,
+            active: now.mono,
+            client_finished: true,
+            origin_finished: true,
+        }
+    }
+
     /// A packet of a flow that passes.
     pub(crate) fn on_packet<B: PacketBuf>(
         &mut self,

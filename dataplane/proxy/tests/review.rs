@@ -103,3 +103,29 @@ fn e105_an_acknowledgement_ahead_of_the_held_bytes_does_not_open_a_way_past_insp
         assert_eq!(event.code, DecisionCode::InspectedClient, "{flags:?}");
     }
 }
+
+#[test]
+fn e113_a_four_tuple_used_again_after_a_silent_connection_is_inspected() {
+    let pki = Arc::new(Pki::new());
+    let mut world = World::with(&Settings::default(), &pki, silent(true), silent(true));
+    world.run(SHORT);
+    world.reconnect(
+        CLIENT,
+        ORIGIN,
+        tls_client(&pki),
+        tls_server(&pki, REQUEST.len()),
+    );
+    world.run(SHORT);
+    assert_eq!(world.client.heard, REPLY, "{:?}", world.client.error);
+    assert_eq!(world.event().code, DecisionCode::InspectedClient);
+}
+
+#[test]
+fn d122_a_connection_that_opens_and_closes_silently_leaves_nothing_behind() {
+    let pki = Arc::new(Pki::new());
+    let mut world = World::with(&Settings::default(), &pki, silent(true), silent(true));
+    world.run(Duration::from_secs(20));
+    assert_eq!(world.count(Counter::FlowsObserved), 0);
+    world.run(Duration::from_secs(600));
+    assert_eq!(world.out.events.len(), 0, "{:?}", world.out.events);
+}
