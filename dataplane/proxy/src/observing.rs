@@ -3,6 +3,7 @@
 use sluice_flow::{Irregularity, Observation, Observer};
 use sluice_packet::{PacketBuf, TcpFrame};
 use sluice_policy::NoHello;
+use sluice_telemetry::DropReason;
 
 use crate::Now;
 use crate::flow::{After, Flow, State};
@@ -75,6 +76,11 @@ pub(crate) fn on_packet<B: PacketBuf>(
             flow.identity.started_unix_us = now.unix_us;
             forward(&flow.identity, packet, from_client, out);
             After::Keep
+        }
+        Observation::Disregarded(_) if from_client && tcp.payload_len() > 0 => {
+            // Of two handshakes the origin may believe the other one: nothing of the client's passes undecided.
+            out.discard(packet, DropReason::IrregularSegment);
+            After::Undisturbed
         }
         Observation::Handshaking
         | Observation::Segment

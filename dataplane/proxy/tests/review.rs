@@ -129,3 +129,24 @@ fn d122_a_connection_that_opens_and_closes_silently_leaves_nothing_behind() {
     world.run(Duration::from_secs(600));
     assert_eq!(world.out.events.len(), 0, "{:?}", world.out.events);
 }
+
+#[test]
+fn p86_data_behind_a_second_syn_does_not_pass_unseen() {
+    let pki = Arc::new(Pki::new());
+    let mut world = World::with(&Settings::default(), &pki, silent(false), silent(false));
+    let (client, origin) = (SeqNum(1000), SeqNum(9000));
+    let none = SeqNum(0);
+    let steps = [
+        (Side::A, client, none, TcpFlags::SYN),
+        (Side::B, origin, client + 1, TcpFlags::SYN | TcpFlags::ACK),
+        (Side::A, client + 5_000_000, none, TcpFlags::SYN),
+        (Side::A, client + 1, origin + 1, TcpFlags::ACK),
+    ];
+    for (from, seq, ack, flags) in steps {
+        world.inject(from, frame(from, seq, ack, flags, b""));
+    }
+    world.out.frames.clear();
+    let data = frame(Side::A, client + 1, origin + 1, TcpFlags::ACK, b"secret");
+    world.inject(Side::A, data);
+    assert_eq!(leaving_for_the_origin(&world), 0);
+}
