@@ -87,7 +87,9 @@ impl<B> State<B> {
     pub(crate) fn retention(&self) -> Retention {
         match self {
             Self::Observing(_) => Retention::Observed,
-            Self::Taken(session) if session.is_closing() => Retention::Expendable,
+            Self::Taken(session) if session.is_closing() && session.blocked().is_none() => {
+                Retention::Expendable
+            }
             Self::Holding(_) | Self::Taken(_) | Self::Blocked(_) => Retention::Kept,
             Self::Bypassed(_) => Retention::Expendable,
         }

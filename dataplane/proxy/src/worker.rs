@@ -13,7 +13,7 @@ use sluice_telemetry::{Counter, DropReason, EndReason, SessionSummary};
 use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
-use crate::flow::{After, Flow, State};
+use crate::flow::{After, Blocked, Flow, State};
 use crate::generation::Generation;
 use crate::identity::{Identity, flow_facts};
 use crate::learn::Lessons;
@@ -337,7 +337,13 @@ impl<B: PacketBuf> Worker<B> {
                     self.shared
                         .session_ended(&flow.identity, &account, now, out);
                 }
-                next
+                match session.blocked() {
+                    Some(code) if next == Next::Gone => {
+                        flow.state = State::Blocked(Blocked::new(code, now));
+                        Next::Wait
+                    }
+                    _ => next,
+                }
             }
             _ => match flow.on_timeout(&mut self.shared, now, out) {
                 After::Keep | After::Undisturbed => Next::Wait,

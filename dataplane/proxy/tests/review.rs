@@ -150,3 +150,32 @@ fn p86_data_behind_a_second_syn_does_not_pass_unseen() {
     world.inject(Side::A, data);
     assert_eq!(leaving_for_the_origin(&world), 0);
 }
+
+#[test]
+fn t78_a_flow_blocked_after_its_takeover_leaks_nothing_later() {
+    let pki = Arc::new(Pki::new());
+    let settings = Settings {
+        profile: PROFILE.replace("reset_client_on_block = true", ""),
+        ..Settings::default()
+    };
+    let server = App::server(&pki.stranger.leaf(&["good.test"]), &[], 1, REPLY);
+    let mut world = World::with(&settings, &pki, tls_client(&pki), server);
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.event().code, DecisionCode::BlockOriginUnknownIssuer);
+    world.out.frames.clear();
+    let data = frame(
+        Side::A,
+        CLIENT_START + 600,
+        ORIGIN_START,
+        TcpFlags::ACK,
+        b"secret",
+    );
+    for _ in 0..4 {
+        world.inject(Side::A, data.clone());
+        assert_eq!(leaving_for_the_origin(&world), 0);
+        world.run(Duration::from_secs(100));
+    }
+    assert_eq!(world.out.events.len(), 1, "no flow was picked up");
+    world.run(LONG);
+    assert_eq!(world.count(Counter::FlowsObserved), 0);
+}

@@ -131,6 +131,8 @@ pub(crate) struct Session {
     /// Last time a packet came.
     active: Instant,
     reported: bool,
+    /// By what it was ended; its ends may not have heard of it.
+    blocked: Option<DecisionCode>,
 }
 
 impl Session {
@@ -185,6 +187,7 @@ impl Session {
             deadline,
             active: now,
             reported: false,
+            blocked: None,
         }
     }
 
@@ -357,6 +360,7 @@ impl Session {
     fn fail(&mut self, failure: Failure, identity: &Identity, now: Instant) {
         self.account.code = Some(failure.code);
         self.account.detail = failure.detail;
+        self.blocked = Some(failure.code);
         let resets = identity.resets();
         for (half, reset) in [
             (&mut self.client, resets.client),
@@ -456,6 +460,11 @@ impl Session {
     /// True once the session has ended and only its TCP halves are left.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing)
+    }
+
+    /// The code by which this session was ended, unless its ends ended it: they may go on sending.
+    pub(crate) fn blocked(&self) -> Option<DecisionCode> {
+        self.blocked
     }
 
     pub(crate) fn phase(&self) -> SessionPhase {
