@@ -150,10 +150,16 @@ pub(crate) fn on_packet<B: PacketBuf>(
         }
         _ => {}
     }
+    let probes = tcp.payload_len() == 1 && holding.observer.is_repetition(tcp);
+    if probes && holding.hold.is_empty() {
+        // A keep-alive: the other end answers it.
+        forward(&flow.identity, packet, from_client, out);
+        return After::Undisturbed;
+    }
     if from_client {
         return from_the_client(flow, shared, packet, tcp, now, out);
     }
-    if tcp.payload_len() > 0 {
+    if tcp.payload_len() > 0 && !probes {
         let code = flow.identity.without_hello(NoHello::ServerSpokeFirst).code;
         settle(flow, shared, code, (None, None), now, out);
         return pass_or_drop(flow, packet, from_client, out);
@@ -220,8 +226,12 @@ pub(crate) fn keep_payload<B: PacketBuf>(
         out.discard(packet, DropReason::IrregularSegment);
         return After::Undisturbed;
     }
-    let first = *holding.first_byte.get_or_insert(now.mono);
     let (kept, rejected) = holding.hold.offer(packet, tcp);
+    let first = holding.first_byte.unwrap_or(now.mono);
+    if kept != Kept::Duplicate {
+        // What was there before the stream begins none.
+        holding.first_byte = Some(first);
+    }
     match (kept, rejected) {
         (Kept::Contradiction, rejected) => {
             let code = flow.identity.without_hello(NoHello::Malformed).code;

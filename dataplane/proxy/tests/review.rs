@@ -179,3 +179,24 @@ fn t78_a_flow_blocked_after_its_takeover_leaks_nothing_later() {
     world.run(LONG);
     assert_eq!(world.count(Counter::FlowsObserved), 0);
 }
+
+#[test]
+fn p90_keep_alive_probes_with_a_byte_pass_and_decide_nothing() {
+    let pki = Arc::new(Pki::new());
+    let mut world = connected(&pki);
+    for from in [Side::A, Side::B] {
+        let (seq, ack) = match from {
+            Side::A => (CLIENT_START, ORIGIN_START),
+            Side::B => (ORIGIN_START, CLIENT_START),
+        };
+        world.out.frames.clear();
+        world.inject(from, frame(from, seq - 1, ack, TcpFlags::ACK, b"\0"));
+        assert_eq!(world.out.frames.len(), 1, "the probe reaches the other end");
+    }
+    world.run(Duration::from_secs(30));
+    world.client.write_max = 100;
+    world.client.app = tls_client(&pki);
+    world.run(LONG);
+    assert_eq!(world.client.heard, REPLY, "{:?}", world.client.error);
+    assert_eq!(world.event().code, DecisionCode::InspectedClient);
+}

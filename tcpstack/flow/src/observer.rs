@@ -146,6 +146,13 @@ impl Observer {
         }
     }
 
+    /// Whether everything that `tcp` carries was forwarded before: a repetition, or a keep-alive probe with its one byte
+    /// (RFC 9293 3.8.4).
+    #[must_use]
+    pub fn is_repetition(&self, tcp: &TcpFrame) -> bool {
+        (tcp.seq + sequence_len(tcp)).le(self.record(self.role_of(tcp)).next)
+    }
+
     /// Which end sent `tcp`.
     #[must_use]
     pub fn role_of(&self, tcp: &TcpFrame) -> Role {
