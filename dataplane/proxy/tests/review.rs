@@ -200,3 +200,31 @@ fn p90_keep_alive_probes_with_a_byte_pass_and_decide_nothing() {
     assert_eq!(world.client.heard, REPLY, "{:?}", world.client.error);
     assert_eq!(world.event().code, DecisionCode::InspectedClient);
 }
+
+#[test]
+fn p101_what_came_before_a_reset_is_passed_on_before_it() {
+    let pki = Arc::new(Pki::new());
+    let mut world = World::with(
+        &Settings::default(),
+        &pki,
+        tls_client(&pki),
+        tls_server(&pki, 10_000),
+    );
+    world.run(SHORT);
+    if let App::TlsServer { request_bytes, .. } = &mut world.origin.app {
+        *request_bytes = 0;
+    }
+    let now = world.now().mono;
+    let mut frames = world.origin.transmit(now);
+    world.origin.abort();
+    frames.extend(world.origin.transmit(now));
+    let last = frames.last().unwrap();
+    assert!(matches!(parse(SEGMENT, last), Frame::Tcp(tcp) if tcp.flags.rst()));
+    for frame in frames {
+        world.inject(Side::B, frame);
+    }
+    world.run(SHORT);
+    assert_eq!(world.client.heard, REPLY);
+    assert!(world.client.tcp().unwrap().is_closed());
+    assert_eq!(world.event().ended, EndReason::OriginReset);
+}

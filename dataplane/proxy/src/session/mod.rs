@@ -211,11 +211,17 @@ impl Session {
     /// Does whatever can be done now.
     pub(crate) fn service(&mut self, turn: &mut Turn<'_>) -> Next {
         let now = turn.now.mono;
-        self.note_broken_halves(now);
+        if !matches!(self.stage, Stage::Relaying(_) | Stage::Splicing(_)) {
+            self.note_broken_halves(now);
+        }
+        // What came before a reset goes on before it.
         self.run_stages(turn);
-        self.client.transmit(turn.identity.segment, now, turn.out);
-        self.origin.transmit(turn.identity.segment, now, turn.out);
+        self.transmit(turn);
+        let closing = self.is_closing();
         self.note_broken_halves(now);
+        if self.is_closing() && !closing {
+            self.transmit(turn);
+        }
         if turn.starved {
             return Next::Handshake;
         }
@@ -233,6 +239,12 @@ impl Session {
             Next::Gone
         } else {
             Next::Wait
+        }
+    }
+
+    fn transmit(&mut self, turn: &mut Turn<'_>) {
+        for half in [&mut self.client, &mut self.origin] {
+            half.transmit(turn.identity.segment, turn.now.mono, turn.out);
         }
     }
 
