@@ -88,7 +88,10 @@ impl Curl {
         let outcome = lab.client_in(&argv, None, self.limit + Duration::from_secs(5))?;
         let unreadable = || InteropError::Output {
             program: "curl".to_owned(),
-            said: outcome.stdout.clone(),
+            said: format!(
+                "status {}: {}{}",
+                outcome.status, outcome.stdout, outcome.stderr
+            ),
         };
         let (body, facts) = outcome.stdout.rsplit_once('\n').ok_or_else(unreadable)?;
         let mut words = facts.split(' ');

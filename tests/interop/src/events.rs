@@ -42,9 +42,11 @@ impl Event {
     }
 }
 
-/// Every whole inspection event of the log.
-pub(crate) fn read(log: &Path) -> Vec<Event> {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+/// Every whole inspection event of the log behind its first `skipped` bytes.
+pub(crate) fn read(log: &Path, skipped: u64) -> Vec<Event> {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+    let text = String::from_utf8_lossy(bytes.get(skipped..).unwrap_or_default());
     text.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|event| event.get("event_type").and_then(Value::as_str) == Some("tls_inspection"))
@@ -53,16 +55,21 @@ pub(crate) fn read(log: &Path) -> Vec<Event> {
 }
 
 /// The last event of the flow from this client port.
-pub(crate) fn wait_for(log: &Path, port: u16, limit: Duration) -> Result<Event, InteropError> {
+pub(crate) fn wait_for(
+    log: &Path,
+    skipped: u64,
+    port: u16,
+    limit: Duration,
+) -> Result<Event, InteropError> {
     let mut found = None;
     until(limit, || {
-        found = read(log)
+        found = read(log, skipped)
             .into_iter()
             .rfind(|event| event.client_port() == Some(u64::from(port)));
         found.is_some()
     });
     found.ok_or_else(|| {
-        let last = read(log)
+        let last = read(log, skipped)
             .pop()
             .map_or_else(|| "none".to_owned(), |event| event.0.to_string());
         InteropError::Event { port, limit, last }

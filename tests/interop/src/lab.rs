@@ -61,6 +61,8 @@ pub struct Lab {
     /// Its facts.
     pub facts: Facts,
     spoilt: bool,
+    /// Length of the event log when the test took the lab: ports come again, and so would events of earlier tests.
+    logged: u64,
     _turn: File,
 }
 
@@ -76,9 +78,11 @@ impl Lab {
             Some(facts) => facts,
             None => bring_up(bridge, None)?,
         };
+        let logged = facts.event_log.metadata().map_or(0, |data| data.len());
         Ok(Self {
             facts,
             spoilt: false,
+            logged,
             _turn: turn,
         })
     }
@@ -242,13 +246,18 @@ impl Lab {
     /// # Errors
     /// When it is not logged in time.
     pub fn event(&self, client_port: u16) -> Result<Event, InteropError> {
-        events::wait_for(&self.facts.event_log, client_port, EVENT_SECONDS_MAX)
+        events::wait_for(
+            &self.facts.event_log,
+            self.logged,
+            client_port,
+            EVENT_SECONDS_MAX,
+        )
     }
 
-    /// Every event logged until now.
+    /// Every event logged since the test took the lab.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        events::read(&self.facts.event_log)
+        events::read(&self.facts.event_log, self.logged)
     }
 
     /// The process of this name now: `sluiced`, `dataplane`, `nginx`.
