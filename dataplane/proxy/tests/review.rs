@@ -9,7 +9,7 @@ use sluice_packet::{
     Frame, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, VlanStack, emit, parse,
 };
 use sluice_telemetry::{Counter, DecisionCode, EndReason};
-use world::{App, Issued, PROFILE, Pki, SEGMENT, Settings, World, payload_len};
+use world::{APPLIANCE, App, Issued, PROFILE, Pki, SEGMENT, Settings, World, payload_len};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
 const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -53,6 +53,7 @@ fn connected(pki: &Arc<Pki>) -> World {
 }
 
 /// A frame of the client, or of the origin.
+#[expect(clippy::unwrap_used, reason = "what the test writes is right")]
 fn frame(from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
     let (source, destination) = match from {
         Side::A => (CLIENT, ORIGIN),
@@ -227,4 +228,23 @@ fn p101_what_came_before_a_reset_is_passed_on_before_it() {
     assert_eq!(world.client.heard, REPLY);
     assert!(world.client.tcp().unwrap().is_closed());
     assert_eq!(world.event().ended, EndReason::OriginReset);
+}
+
+#[test]
+fn t66_f124_a_bypassed_source_that_stops_inside_its_hello_is_not_cut_off() {
+    const BEGINNING: &[u8] = &[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
+    let pki = Arc::new(Pki::new());
+    let mut world = World::with(
+        &Settings::default(),
+        &pki,
+        App::raw(&[BEGINNING]),
+        silent(false),
+    );
+    world.client.aim("10.1.9.5:40000", ORIGIN);
+    world.run(Duration::from_secs(30));
+    if let App::Raw { chunks, .. } = &mut world.client.app {
+        chunks.push(b"more".to_vec());
+    }
+    world.run(SHORT);
+    assert_eq!(world.origin.heard, [BEGINNING, b"more"].concat());
 }
