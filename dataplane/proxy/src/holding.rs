@@ -294,7 +294,7 @@ fn on_hello<B: PacketBuf>(
     out: &mut impl Output<B>,
 ) -> After {
     out.count(Counter::ClientHellos, 1);
-    let decision = flow.identity.decide(&hello, shared, now);
+    let decision = flow.identity.decide(&hello, shared, 0, now);
     if decision.verdict != Verdict::Inspect {
         settle(flow, shared, decision.code, (hello.sni, None), now, out);
         return After::Keep;

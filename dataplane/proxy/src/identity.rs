@@ -32,14 +32,20 @@ impl Identity {
         flow_facts(self.segment, self.vlan, self.client, self.server)
     }
 
-    /// Policy's answer to a whole ClientHello.
-    pub(crate) fn decide(&self, hello: &ClientHello, shared: &Shared, now: Now) -> Decision {
+    /// Policy's answer to a whole ClientHello, not counting `taken` sessions: a flow taken over early is one itself.
+    pub(crate) fn decide(
+        &self,
+        hello: &ClientHello,
+        shared: &Shared,
+        taken: u32,
+        now: Now,
+    ) -> Decision {
         let destination = Destination {
             server: self.server,
             sni: hello.sni.clone(),
         };
         let load = LoadFacts {
-            inspected_sessions: shared.inspected_sessions,
+            inspected_sessions: shared.inspected_sessions.saturating_sub(taken),
             learned: shared
                 .lessons
                 .recall(&destination, self.client.ip(), now.mono),

@@ -248,3 +248,24 @@ fn t66_f124_a_bypassed_source_that_stops_inside_its_hello_is_not_cut_off() {
     world.run(SHORT);
     assert_eq!(world.origin.heard, [BEGINNING, b"more"].concat());
 }
+
+#[test]
+fn d127_a_hello_collected_by_an_early_takeover_does_not_count_against_itself() {
+    let pki = Arc::new(Pki::new());
+    let settings = Settings {
+        appliance: format!("{APPLIANCE}[limits]\ninspected_sessions_max = 1\n"),
+        ..Settings::default()
+    };
+    let mut world = World::with(
+        &settings,
+        &pki,
+        silent(false),
+        tls_server(&pki, REQUEST.len()),
+    );
+    world.run(SHORT);
+    world.client.write_max = 1;
+    world.client.app = tls_client(&pki);
+    world.run(LONG);
+    assert_eq!(world.client.heard, REPLY, "{:?}", world.client.error);
+    assert_eq!(world.event().code, DecisionCode::InspectedClient);
+}

@@ -56,7 +56,7 @@ impl Collecting {
         };
         turn.out.count(Counter::ClientHellos, 1);
         session.account.sni.clone_from(&hello.sni);
-        let decision = turn.identity.decide(&hello, turn.shared, turn.now);
+        let decision = turn.identity.decide(&hello, turn.shared, 1, turn.now);
         if decision.verdict != Verdict::Inspect {
             return decided(session, decision.code);
         }
