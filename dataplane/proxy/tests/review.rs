@@ -269,3 +269,29 @@ fn d127_a_hello_collected_by_an_early_takeover_does_not_count_against_itself() {
     assert_eq!(world.client.heard, REPLY, "{:?}", world.client.error);
     assert_eq!(world.event().code, DecisionCode::InspectedClient);
 }
+
+#[test]
+fn t74_a_session_ended_by_a_broken_record_resets_both_ends_and_leaks_nothing_later() {
+    let pki = Arc::new(Pki::new());
+    let mut world = World::with(
+        &Settings::default(),
+        &pki,
+        tls_client(&pki),
+        tls_server(&pki, 10_000),
+    );
+    world.run(SHORT);
+    world.client.tcp().unwrap().send(&[23, 3, 3, 0, 64]);
+    world.client.tcp().unwrap().send(&[0; 64]);
+    world.client.app = silent(false);
+    world.origin.app = silent(false);
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.count(Counter::FlowsTaken), 0);
+    assert!(world.client.tcp().unwrap().is_closed());
+    assert!(world.origin.tcp().unwrap().is_closed());
+    world.out.frames.clear();
+    let seq = CLIENT_START + 2000;
+    let data = frame(Side::A, seq, ORIGIN_START, TcpFlags::ACK, b"secret");
+    world.inject(Side::A, data);
+    assert_eq!(leaving_for_the_origin(&world), 0);
+    assert_eq!(world.out.events.len(), 1, "no flow was picked up");
+}

@@ -131,6 +131,8 @@ pub(crate) struct Session {
     /// Last time a packet came.
     active: Instant,
     reported: bool,
+    /// The account's code, which outlives it.
+    code: Option<DecisionCode>,
     /// By what it was ended; its ends may not have heard of it.
     blocked: Option<DecisionCode>,
 }
@@ -187,6 +189,7 @@ impl Session {
             deadline,
             active: now,
             reported: false,
+            code: None,
             blocked: None,
         }
     }
@@ -234,12 +237,20 @@ impl Session {
             // What TIME-WAIT is for is the real ends' business; here it only answers FINs that come again.
             self.deadline = self.deadline.min(now + CLOSED_LINGER);
         }
-        let gone = self.client.tcp.is_closed() && self.origin.tcp.is_closed();
-        if gone || now >= self.deadline {
-            Next::Gone
-        } else {
-            Next::Wait
+        if self.client.tcp.is_closed() && self.origin.tcp.is_closed() {
+            return Next::Gone;
         }
+        if now < self.deadline {
+            return Next::Wait;
+        }
+        if self.blocked.is_none() && !(closed(&self.client) && closed(&self.origin)) {
+            // Whoever has not closed by now is told, and recognised in case the reset is lost.
+            self.client.tcp.abort();
+            self.origin.tcp.abort();
+            self.transmit(turn);
+            self.blocked = self.code;
+        }
+        Next::Gone
     }
 
     fn transmit(&mut self, turn: &mut Turn<'_>) {
@@ -389,6 +400,7 @@ impl Session {
 
     fn end(&mut self, ended: EndReason, now: Instant) {
         self.account.ended.get_or_insert(ended);
+        self.code = self.account.code;
         self.stage = Stage::Closing;
         self.hello = None;
         self.deadline = now
