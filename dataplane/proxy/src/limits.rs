@@ -41,7 +41,8 @@ pub const BLOCKED_LINGER: Duration = Duration::from_secs(180);
 /// How long a closed session still answers retransmitted FINs.
 pub const CLOSED_LINGER: Duration = Duration::from_secs(2);
 
-/// How long both halves may take to close after the session has ended.
+/// How long both halves may take to close after the session has ended; again and again as long as one has bytes to deliver
+/// and its peer answers.
 pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Receive window of each half of an inspected session, bytes.

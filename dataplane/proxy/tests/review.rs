@@ -295,3 +295,25 @@ fn t74_a_session_ended_by_a_broken_record_resets_both_ends_and_leaks_nothing_lat
     assert_eq!(leaving_for_the_origin(&world), 0);
     assert_eq!(world.out.events.len(), 1, "no flow was picked up");
 }
+
+#[test]
+fn p92_d124_a_client_that_has_finished_and_reads_late_gets_everything() {
+    let pki = Arc::new(Pki::new());
+    // More than fits the window, with its records.
+    let reply = vec![b'x'; 64 * 1024];
+    let client = App::client(&pki.trusted, "good.test", &[], REQUEST, 0);
+    let server = App::server(&good(&pki), &[], REQUEST.len(), &reply);
+    let mut world = World::with(&Settings::default(), &pki, client, server);
+    while !matches!(world.client.app, App::TlsClient { closed: true, .. }) {
+        world.turn();
+    }
+    world.client.asleep = true;
+    world.run(Duration::from_secs(300));
+    assert!(world.client.heard.is_empty());
+    world.client.asleep = false;
+    world.run(LONG);
+    assert_eq!(world.client.heard.len(), reply.len());
+    assert!(world.client.saw_close_notify);
+    assert_eq!(world.event().ended, EndReason::Closed);
+    assert_eq!(world.count(Counter::FlowsObserved), 0);
+}

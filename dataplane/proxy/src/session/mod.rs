@@ -131,6 +131,7 @@ pub(crate) struct Session {
     /// Last time a packet came.
     active: Instant,
     reported: bool,
+    ended_at: Instant,
     /// The account's code, which outlives it.
     code: Option<DecisionCode>,
     /// By what it was ended; its ends may not have heard of it.
@@ -189,6 +190,7 @@ impl Session {
             deadline,
             active: now,
             reported: false,
+            ended_at: now,
             code: None,
             blocked: None,
         }
@@ -241,6 +243,15 @@ impl Session {
             return Next::Gone;
         }
         if now < self.deadline {
+            return Next::Wait;
+        }
+        let owed = |half: &Half| !half.tcp.is_closed() && !half.tcp.all_sent_acknowledged();
+        if self.blocked.is_none()
+            && (owed(&self.client) || owed(&self.origin))
+            && now < self.ended_at + SESSION_IDLE_TIMEOUT
+        {
+            // A slow reader, or a dead one, which its half's own timers find out.
+            self.deadline = now + CLOSING_TIMEOUT;
             return Next::Wait;
         }
         if self.blocked.is_none() && !(closed(&self.client) && closed(&self.origin)) {
@@ -401,6 +412,7 @@ impl Session {
     fn end(&mut self, ended: EndReason, now: Instant) {
         self.account.ended.get_or_insert(ended);
         self.code = self.account.code;
+        self.ended_at = now;
         self.stage = Stage::Closing;
         self.hello = None;
         self.deadline = now

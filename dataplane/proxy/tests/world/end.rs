@@ -51,6 +51,8 @@ pub struct End {
     iss: SeqNum,
     /// Bytes of TLS output per TCP segment, until the handshake is done.
     pub write_max: usize,
+    /// Its TCP goes on while its application does nothing.
+    pub asleep: bool,
     held_back: Vec<u8>,
 }
 
@@ -200,6 +202,7 @@ impl End {
             saw_close_notify: false,
             iss: SeqNum(0x7fff_0000),
             write_max: usize::MAX,
+            asleep: false,
             held_back: Vec::new(),
         }
     }
@@ -246,7 +249,7 @@ impl End {
         }
         // Raw chunks go out one segment each.
         loop {
-            let more = self.advance();
+            let more = !self.asleep && self.advance();
             let Some(tcp) = &mut self.tcp else {
                 return frames;
             };
