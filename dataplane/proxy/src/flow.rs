@@ -20,6 +20,8 @@ pub(crate) struct Flow<B> {
     pub(crate) alarm: Option<(TimerId, Instant)>,
     /// In the queue of flows to be serviced at the end of the batch.
     pub(crate) queued: bool,
+    /// In the queue of flows whose handshake goes on when there is a budget again.
+    pub(crate) starved: bool,
 }
 
 /// What is to be done with a flow after something happened to it.

@@ -60,6 +60,8 @@ pub struct Worker<B> {
     wheel: TimerWheel<FlowId>,
     /// Flows that something happened to since the last poll.
     touched: VecDeque<FlowId>,
+    /// Flows whose handshake found no budget, the longest waiting first. A turn looks at as many as it has budget for.
+    starved: VecDeque<FlowId>,
     /// Flows forgotten to make room.
     evicted: u64,
 }
@@ -83,6 +85,7 @@ impl<B: PacketBuf> Worker<B> {
             generation: None,
             wheel: TimerWheel::new(settings.now, settings.flows_max),
             touched: VecDeque::new(),
+            starved: VecDeque::new(),
             evicted: 0,
         })
     }
@@ -149,11 +152,24 @@ impl<B: PacketBuf> Worker<B> {
             }
         });
         let mut budget = HANDSHAKE_STEPS_PER_POLL;
+        for _ in 0..self.starved.len().min(HANDSHAKE_STEPS_PER_POLL) {
+            let Some(id) = self.starved.pop_front() else {
+                break;
+            };
+            worked = true;
+            if let Some(flow) = self.table.get_mut(id) {
+                flow.starved = false;
+            }
+            self.service(id, &mut budget, now, out);
+        }
         for _ in 0..self.touched.len() {
             let Some(id) = self.touched.pop_front() else {
                 break;
             };
             worked = true;
+            if let Some(flow) = self.table.get_mut(id) {
+                flow.queued = false;
+            }
             self.service(id, &mut budget, now, out);
         }
         worked
@@ -162,7 +178,7 @@ impl<B: PacketBuf> Worker<B> {
     /// When [`Self::poll`] has work again if no packet comes; now, if it has work left.
     #[must_use]
     pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
-        if self.touched.is_empty() {
+        if self.touched.is_empty() && self.starved.is_empty() {
             self.wheel.next_timeout()
         } else {
             Some(now)
@@ -177,7 +193,8 @@ impl<B: PacketBuf> Worker<B> {
             Counter::FlowsObserved,
             (self.table.len() as u64).saturating_sub(taken),
         );
-        out.gauge(Counter::HandshakesPending, self.touched.len() as u64);
+        let pending = self.touched.len() + self.starved.len();
+        out.gauge(Counter::HandshakesPending, pending as u64);
         out.gauge(Counter::LeafCacheBytes, self.shared.leaves.bytes() as u64);
         out.gauge(Counter::RandomReseeds, self.shared.leaves.reseeds());
         out.gauge(Counter::FlowsEvicted, self.evicted);
@@ -257,6 +274,7 @@ impl<B: PacketBuf> Worker<B> {
             state,
             alarm: None,
             queued: false,
+            starved: false,
         };
         let retention = flow.state.retention();
         match self.table.insert(tcp.key, flow, retention) {
@@ -317,7 +335,6 @@ impl<B: PacketBuf> Worker<B> {
         let Some(flow) = self.table.get_mut(id) else {
             return;
         };
-        flow.queued = false;
         let next = match &mut flow.state {
             State::Taken(session) => {
                 if session.next_timeout() <= now.mono {
@@ -347,7 +364,10 @@ impl<B: PacketBuf> Worker<B> {
             }
             _ => match flow.on_timeout(&mut self.shared, now, out) {
                 After::Keep | After::Undisturbed => Next::Wait,
-                After::Service => Next::Handshake,
+                After::Service => {
+                    touch(id, flow, &mut self.touched);
+                    Next::Wait
+                }
                 After::Remove => Next::Gone,
             },
         };
@@ -358,9 +378,14 @@ impl<B: PacketBuf> Worker<B> {
         match next {
             Next::Wait => self.set_alarm(id, now.mono),
             Next::Handshake => {
-                if let Some(flow) = self.table.get_mut(id) {
-                    touch(id, flow, &mut self.touched);
+                if let Some(flow) = self.table.get_mut(id)
+                    && !flow.starved
+                {
+                    flow.starved = true;
+                    self.starved.push_back(id);
                 }
+                // Its other timers go on while it waits.
+                self.set_alarm(id, now.mono);
             }
             Next::Gone => self.remove(id, now, out),
         }
