@@ -122,7 +122,6 @@ impl Leaves {
                     },
                 );
                 self.waiters += 1;
-                out.count(Counter::JobsSubmitted, 1);
                 out.submit(ForgeJob { id, request });
                 Leaf::Wait
             }
@@ -135,7 +134,6 @@ impl Leaves {
         done: ForgeDone,
         out: &mut dyn Effects,
     ) -> (Vec<FlowId>, Result<Arc<ForgedLeaf>, String>) {
-        out.count(Counter::JobsCompleted, 1);
         let Some(job) = self.jobs.remove(&done.id) else {
             return (Vec::new(), Err(String::new()));
         };
