@@ -221,8 +221,9 @@ pub(crate) fn keep_payload<B: PacketBuf>(
     let State::Holding(holding) = &mut flow.state else {
         return After::Undisturbed;
     };
-    if holding.origin_finished || !from_client {
-        // A server that has closed already gets nothing that was not looked at.
+    let unanswered = holding.origin_finished && recorded(holding).is_none();
+    if unanswered || !from_client {
+        // The client has not heard that the server has finished, so the flow cannot be taken over yet. It sends this again.
         out.discard(packet, DropReason::IrregularSegment);
         return After::Undisturbed;
     }

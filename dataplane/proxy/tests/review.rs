@@ -317,3 +317,14 @@ fn p92_d124_a_client_that_has_finished_and_reads_late_gets_everything() {
     assert_eq!(world.event().ended, EndReason::Closed);
     assert_eq!(world.count(Counter::FlowsObserved), 0);
 }
+
+#[test]
+fn d122_a_client_that_speaks_after_the_origin_has_finished_is_not_left_waiting() {
+    let pki = Arc::new(Pki::new());
+    let mut world = World::with(&Settings::default(), &pki, silent(false), silent(true));
+    world.run(SHORT);
+    world.client.app = tls_client(&pki);
+    world.run(Duration::from_secs(40));
+    assert_eq!(world.event().code, DecisionCode::BlockOriginHandshakeFailed);
+    assert!(world.client.tcp().unwrap().is_closed());
+}
