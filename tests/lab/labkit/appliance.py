@@ -69,7 +69,9 @@ class Sluice:
         if not process.alive(dataplane):
             raise process.LabError(f"sluice-dataplane ended: {process.tail(self._paths.logs / 'dataplane.log', 1)}")
         if not states or set(map(str, states)) != {"adopted"}:
-            raise process.LabError(f"the configuration is not adopted by every core: {states or 'no data plane'}")
+            reasons = [state["refused"]["reason"] if isinstance(state, dict) else state for state in states]
+            said = "; ".join(dict.fromkeys(reasons)) or "no data plane is connected"
+            raise process.LabError(f"the configuration is not adopted by every core: {said}")
 
 
 def require_binaries(bin_dir: Path) -> None:
