@@ -170,7 +170,10 @@ impl Way {
                 Content::Handled => {}
             }
             from.tcp.consume(consumed);
-            if let Some(reply) = from_records.pending_reply() {
+            // Without room it stays owed, and goes before whatever is sealed next: half a record would break the leg.
+            if from.tcp.send_space() >= ALERT_BYTES_MAX
+                && let Some(reply) = from_records.pending_reply()
+            {
                 from.tcp.send(&reply);
             }
         }
