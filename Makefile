@@ -23,7 +23,7 @@ demo: release ## build, boot the appliance between two namespaces and send real 
 	@tests/lab/demo
 
 test: setup-tools release ## everything that has to pass, end to end included
-	$(CARGO) nextest run --locked --workspace
+	@trap 'tests/lab/lab down >/dev/null' EXIT; $(CARGO) nextest run --locked --workspace
 
 lint: setup-tools ## formatting, clippy, licences, bans and sources
 	$(CARGO) fmt --all --check
@@ -31,6 +31,7 @@ lint: setup-tools ## formatting, clippy, licences, bans and sources
 	$(CARGO) deny --offline check bans licenses sources
 
 bench: release ## side by side against HAProxy and Squid; writes bench/results and bench/RESULTS.md
+	@tests/lab/lab down >/dev/null
 	@bench/compare
 
 fuzz: setup-tools ## hostile bytes at every parser, 20,000 cases each (make test runs a few hundred)
