@@ -149,6 +149,8 @@ decision_codes! {
         "The client proxy's signing certificate or its key is missing or unusable.";
     BlockHelloTimeout = 318, Block, "block-hello-timeout",
         "The ClientHello was not whole in time.";
+    BlockIrregularHandshake = 319, Block, "block-irregular-handshake",
+        "A flow to a protected server whose TCP handshake was not seen whole, is signed, or is not one that can be taken over.";
 }
 
 impl DecisionCode {

@@ -224,8 +224,14 @@ impl Policy {
     #[must_use]
     pub fn decide_without_hello(&self, candidate: &Candidate, why: NoHello) -> Decision {
         Decision::of(candidate.early.unwrap_or(match (why, candidate.direction) {
-            (NoHello::IrregularHandshake, _) => DecisionCode::BypassIrregularHandshake,
-            (NoHello::TcpSignature, _) => DecisionCode::BypassTcpSignature,
+            (NoHello::IrregularHandshake, Direction::Client) => {
+                DecisionCode::BypassIrregularHandshake
+            }
+            (NoHello::TcpSignature, Direction::Client) => DecisionCode::BypassTcpSignature,
+            // Anybody outside can make a handshake irregular: that must be no way past the inspection of a server.
+            (NoHello::IrregularHandshake | NoHello::TcpSignature, Direction::Server) => {
+                DecisionCode::BlockIrregularHandshake
+            }
             (NoHello::Malformed, _) => DecisionCode::BlockClientHelloMalformed,
             (NoHello::TooLarge, _) => DecisionCode::BlockClientHelloTooLarge,
             (NoHello::TimedOut, _) => DecisionCode::BlockHelloTimeout,

@@ -4,9 +4,10 @@ use sluice_flow::{Observer, Retention, TimerId};
 use sluice_packet::{Instant, PacketBuf, TcpFrame};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
+use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::Identity;
-use crate::limits::{BLOCKED_LINGER, OBSERVE_TIMEOUT};
+use crate::limits::OBSERVE_TIMEOUT;
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -71,6 +72,7 @@ impl Bypassed {
 #[derive(Debug)]
 pub(crate) struct Blocked {
     pub(crate) code: DecisionCode,
+    pub(crate) resets: Resets,
     pub(crate) until: Instant,
 }
 
@@ -92,6 +94,7 @@ impl<B> State<B> {
             Self::Taken(session) if session.is_closing() && session.blocked().is_none() => {
                 Retention::Expendable
             }
+            Self::Blocked(blocked) if blocked.told() => Retention::Expendable,
             Self::Holding(_) | Self::Taken(_) | Self::Blocked(_) => Retention::Kept,
             Self::Bypassed(_) => Retention::Expendable,
         }
@@ -133,8 +136,7 @@ impl<B: PacketBuf> Flow<B> {
                 bypassed.on_packet(&self.identity, packet, tcp, from_client, now, out)
             }
             State::Blocked(blocked) => {
-                blocked.until = now.mono + BLOCKED_LINGER;
-                out.discard(packet, DropReason::BlockedFlow);
+                blocked.on_packet(&self.identity, packet, tcp, from_client, now, out);
                 After::Undisturbed
             }
         }
@@ -172,8 +174,13 @@ impl<B: PacketBuf> Flow<B> {
     pub(crate) fn is_over(&self) -> bool {
         match &self.state {
             State::Observing(_) | State::Holding(_) => false,
-            State::Taken(session) => session.is_closing(),
-            State::Bypassed(_) | State::Blocked(_) => true,
+            // Where the origin was not reset, the old connection may live on under the new SYN.
+            State::Taken(session) => {
+                session.is_closing()
+                    && (session.blocked().is_none() || self.identity.resets().origin)
+            }
+            State::Blocked(blocked) => blocked.resets.origin,
+            State::Bypassed(_) => true,
         }
     }
 

@@ -3,7 +3,7 @@
 use sluice_flow::{Disregard, Observation, Observer, Recorded};
 use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFlags, TcpFrame, TcpSegment};
 use sluice_policy::NoHello;
-use sluice_telemetry::{Counter, DecisionCode, DropReason, Verdict};
+use sluice_telemetry::{Counter, DropReason, Verdict};
 use sluice_tls::{ClientHello, ClientHelloReader, HelloProgress};
 
 use crate::Now;
@@ -16,7 +16,7 @@ use crate::limits::{
 };
 use crate::observing::no_hello;
 use crate::output::{Effects, Output};
-use crate::passing::{block, bypass, forward};
+use crate::passing::{forward, pass_or_drop, settle};
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::takeover;
@@ -123,7 +123,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
         Observation::Irregular(why) => {
             let code = flow.identity.without_hello(no_hello(why)).code;
             settle(flow, shared, code, (None, None), now, out);
-            return pass_or_drop(flow, packet, from_client, out);
+            return pass_or_drop(flow, packet, tcp, from_client, now, out);
         }
         Observation::Reset => {
             forward(&flow.identity, packet, from_client, out);
@@ -162,7 +162,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
     if tcp.payload_len() > 0 && !probes {
         let code = flow.identity.without_hello(NoHello::ServerSpokeFirst).code;
         settle(flow, shared, code, (None, None), now, out);
-        return pass_or_drop(flow, packet, from_client, out);
+        return pass_or_drop(flow, packet, tcp, from_client, now, out);
     }
     if let State::Holding(holding) = &mut flow.state {
         holding.origin_finished |= tcp.flags.fin();
@@ -203,7 +203,7 @@ fn from_the_client<B: PacketBuf>(
     let detail = Some("the client closed before its ClientHello was whole".to_owned());
     settle(flow, shared, code, (None, detail), now, out);
     match rejected {
-        Some(packet) => pass_or_drop(flow, packet, true, out),
+        Some(packet) => pass_or_drop(flow, packet, tcp, true, now, out),
         None => After::Keep,
     }
 }
@@ -238,7 +238,9 @@ pub(crate) fn keep_payload<B: PacketBuf>(
             let code = flow.identity.without_hello(NoHello::Malformed).code;
             let detail = Some("the client sent two versions of the same bytes".to_owned());
             settle(flow, shared, code, (None, detail), now, out);
-            rejected.map_or(After::Keep, |packet| pass_or_drop(flow, packet, true, out))
+            rejected.map_or(After::Keep, |packet| {
+                pass_or_drop(flow, packet, tcp, true, now, out)
+            })
         }
         (Kept::Held { fresh }, _) => {
             let progress = holding.reader.feed(holding.hold.fresh(fresh));
@@ -356,35 +358,6 @@ fn take_over<B: PacketBuf>(
 
 fn recorded<B>(holding: &Holding<B>) -> Option<Recorded> {
     holding.observer.recorded(&holding.key)
-}
-
-/// Bypasses or blocks, as the code says.
-fn settle<B: PacketBuf>(
-    flow: &mut Flow<B>,
-    shared: &Shared,
-    code: DecisionCode,
-    (sni, detail): (Option<String>, Option<String>),
-    now: Now,
-    out: &mut impl Output<B>,
-) {
-    match code.verdict() {
-        Verdict::Block => block(flow, shared, code, (sni, detail), now, out),
-        Verdict::Bypass | Verdict::Inspect => bypass(flow, shared, code, sni, now, out),
-    }
-}
-
-/// The packet that brought a decision about goes the way of the decision.
-fn pass_or_drop<B: PacketBuf>(
-    flow: &Flow<B>,
-    packet: B,
-    from_client: bool,
-    out: &mut impl Output<B>,
-) -> After {
-    match flow.state {
-        State::Blocked(_) => out.discard(packet, DropReason::BlockedFlow),
-        _ => forward(&flow.identity, packet, from_client, out),
-    }
-    After::Keep
 }
 
 /// The client is silent, or its ClientHello does not get whole.

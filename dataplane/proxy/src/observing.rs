@@ -10,7 +10,7 @@ use crate::flow::{After, Flow, State};
 use crate::holding::{self, Holding};
 use crate::identity::Identity;
 use crate::output::Output;
-use crate::passing::{bypass, forward, picked_up};
+use crate::passing::{forward, pass_or_drop, picked_up, settle};
 use crate::shared::Shared;
 
 /// The state that a candidate's first SYN opens.
@@ -62,9 +62,8 @@ pub(crate) fn on_packet<B: PacketBuf>(
         }
         Observation::Irregular(why) => {
             let code = flow.identity.without_hello(no_hello(why)).code;
-            bypass(flow, shared, code, None, now, out);
-            forward(&flow.identity, packet, from_client, out);
-            After::Keep
+            settle(flow, shared, code, (None, None), now, out);
+            pass_or_drop(flow, packet, tcp, from_client, now, out)
         }
         Observation::Reset => {
             forward(&flow.identity, packet, from_client, out);
@@ -74,8 +73,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
             flow.state = begin(&flow.identity, shared, &packet, tcp, now, out);
             flow.identity.started = now.mono;
             flow.identity.started_unix_us = now.unix_us;
-            forward(&flow.identity, packet, from_client, out);
-            After::Keep
+            pass_or_drop(flow, packet, tcp, from_client, now, out)
         }
         Observation::Disregarded(_) if from_client && tcp.payload_len() > 0 => {
             // Of two handshakes the origin may believe the other one: nothing of the client's passes undecided.

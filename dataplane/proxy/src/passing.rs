@@ -1,11 +1,12 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
-use sluice_packet::{PacketBuf, TcpFrame};
+use sluice_packet::{PacketBuf, PathTemplate, TcpFrame};
 use sluice_policy::NoHello;
-use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason};
+use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
 use crate::flow::{After, Blocked, Bypassed, Flow, State};
+use crate::generation::Resets;
 use crate::identity::Identity;
 use crate::limits::{BLOCKED_LINGER, BYPASS_CLOSED_TIMEOUT, BYPASS_IDLE_TIMEOUT};
 use crate::output::{Effects, Output};
@@ -19,13 +20,51 @@ pub(crate) fn picked_up<B>(
     now: Now,
     out: &mut dyn Effects,
 ) -> State<B> {
-    let code = identity.without_hello(why).code;
+    let decision = identity.without_hello(why);
+    let code = decision.code;
+    if decision.verdict == Verdict::Block {
+        shared.decided(identity, code, EndReason::Blocked, (None, None), now, out);
+        return State::Blocked(Blocked::new(code, identity.resets(), now));
+    }
     shared.decided(identity, code, EndReason::Bypassed, (None, None), now, out);
     State::Bypassed(Bypassed {
         code: Some(code),
         active: now.mono,
         ..Bypassed::default()
     })
+}
+
+/// Turns a flow into a bypassed or a blocked one, as the code says.
+pub(crate) fn settle<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &Shared,
+    code: DecisionCode,
+    (sni, detail): (Option<String>, Option<String>),
+    now: Now,
+    out: &mut impl Output<B>,
+) {
+    match code.verdict() {
+        Verdict::Block => block(flow, shared, code, (sni, detail), now, out),
+        Verdict::Bypass | Verdict::Inspect => bypass(flow, shared, code, sni, now, out),
+    }
+}
+
+/// The packet that brought a decision about goes the way of the decision.
+pub(crate) fn pass_or_drop<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    packet: B,
+    tcp: &TcpFrame,
+    from_client: bool,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    match &mut flow.state {
+        State::Blocked(blocked) => {
+            blocked.on_packet(&flow.identity, packet, tcp, from_client, now, out);
+        }
+        _ => forward(&flow.identity, packet, from_client, out),
+    }
+    After::Keep
 }
 
 impl Bypassed {
@@ -73,11 +112,46 @@ impl Bypassed {
 }
 
 impl Blocked {
-    pub(crate) fn new(code: DecisionCode, now: Now) -> Self {
+    pub(crate) fn new(code: DecisionCode, resets: Resets, now: Now) -> Self {
         Self {
             code,
+            resets,
             until: now.mono + BLOCKED_LINGER,
         }
+    }
+
+    /// A packet of a flow that is blocked: its sender is reset, again if the first reset was lost, where the proxy says so.
+    pub(crate) fn on_packet<B: PacketBuf>(
+        &mut self,
+        identity: &Identity,
+        packet: B,
+        tcp: &TcpFrame,
+        from_client: bool,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) {
+        self.until = now.mono + BLOCKED_LINGER;
+        let (wanted, side) = if from_client {
+            (self.resets.client, identity.client_side)
+        } else {
+            (self.resets.origin, identity.client_side.other())
+        };
+        if wanted && !tcp.flags.rst() && tcp.checksum_ok(packet.frame()) {
+            let len = PathTemplate::from_frame(tcp, packet.frame()).header_bytes();
+            let sent = out.emit(identity.segment, side, len, &mut |buffer| {
+                let written = sluice_packet::emit_reset(buffer, tcp, packet.frame());
+                written.ok().flatten().unwrap_or(0)
+            });
+            if sent {
+                out.count(Counter::TcpResetsSent, 1);
+            }
+        }
+        out.discard(packet, DropReason::BlockedFlow);
+    }
+
+    /// Both ends were told that it is over: nothing depends on the entry but that strays are recognised.
+    pub(crate) fn told(&self) -> bool {
+        self.resets.client && self.resets.origin
     }
 }
 
@@ -99,7 +173,7 @@ pub(crate) fn forward<B: PacketBuf>(
 }
 
 /// Turns a flow into a bypassed one, with what is logged about it.
-pub(crate) fn bypass<B: PacketBuf>(
+fn bypass<B: PacketBuf>(
     flow: &mut Flow<B>,
     shared: &Shared,
     code: DecisionCode,
@@ -129,7 +203,7 @@ pub(crate) fn bypass<B: PacketBuf>(
 }
 
 /// Turns a flow into a blocked one. What was held never leaves.
-pub(crate) fn block<B: PacketBuf>(
+fn block<B: PacketBuf>(
     flow: &mut Flow<B>,
     shared: &Shared,
     code: DecisionCode,
@@ -145,7 +219,10 @@ pub(crate) fn block<B: PacketBuf>(
         now,
         out,
     );
-    let before = core::mem::replace(&mut flow.state, State::Blocked(Blocked::new(code, now)));
+    let before = core::mem::replace(
+        &mut flow.state,
+        State::Blocked(Blocked::new(code, flow.identity.resets(), now)),
+    );
     if let State::Holding(mut holding) = before {
         holding.reset(&flow.identity, out);
         for packet in holding.hold.release() {

@@ -284,7 +284,10 @@ impl<B: PacketBuf> Worker<B> {
                     self.forget(evicted.value, EndReason::Evicted, now, out);
                 }
                 self.set_alarm(inserted.id, now.mono);
-                forward(tcp.key.segment, from, packet, out);
+                if let Some(flow) = self.table.get_mut(inserted.id) {
+                    let from_client = tcp.source == flow.identity.client;
+                    passing::pass_or_drop(flow, packet, tcp, from_client, now, out);
+                }
             }
             // Nothing may slip past inspection because the table is full of flows that are inspected.
             Err(_) => out.discard(packet, DropReason::FlowTableFull),
@@ -356,7 +359,8 @@ impl<B: PacketBuf> Worker<B> {
                 }
                 match session.blocked() {
                     Some(code) if next == Next::Gone => {
-                        flow.state = State::Blocked(Blocked::new(code, now));
+                        flow.state =
+                            State::Blocked(Blocked::new(code, flow.identity.resets(), now));
                         Next::Wait
                     }
                     _ => next,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_packet::{Side, TcpFlags};
-use sluice_telemetry::{Counter, DecisionCode, EndReason, FlowRecord};
+use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, FlowRecord};
 use world::end::server_config;
 use world::{APPLIANCE, App, Issued, PROFILE, Pki, Settings, World};
 
@@ -528,4 +528,44 @@ fn e105_a_flow_signed_by_tcp_md5_passes() {
     world.inject(Side::A, world::end::with_md5_option(&syn));
     assert_eq!(world.event().code, DecisionCode::BypassTcpSignature);
     assert_eq!(world.out.frames.len(), 1);
+}
+
+#[test]
+fn p103_what_was_not_seen_from_its_beginning_is_no_way_past_server_inspection() {
+    let case = Case::new();
+    let mut world = case.world(App::raw(&[]), App::raw(&[]));
+    world.client.aim("10.1.0.1:40000", INBOUND);
+    for number in 0..3_u32 {
+        let frame = world
+            .client
+            .stray(1000 + number, TcpFlags::ACK, b"middle of something");
+        world.inject(Side::A, frame);
+    }
+    assert_eq!(world.event().code, DecisionCode::BlockIrregularHandshake);
+    assert_eq!(world.count(Counter::Drop(DropReason::BlockedFlow)), 3);
+    let answered: Vec<Side> = world.out.frames.iter().map(|(side, _)| *side).collect();
+    assert_eq!(
+        answered,
+        [Side::A; 3],
+        "each is answered with a reset, and nothing is passed on"
+    );
+}
+
+#[test]
+fn p103_a_lost_reset_of_a_blocked_flow_is_sent_again() {
+    let case = Case::new();
+    let origin = case.pki.stranger.leaf(&["good.test"]);
+    let mut world = case.world(
+        case.client(),
+        App::server(&origin, &[], REQUEST.len(), REPLY),
+    );
+    world.run(Duration::from_secs(5));
+    assert_eq!(world.event().code, DecisionCode::BlockOriginUnknownIssuer);
+    world.out.frames.clear();
+    let before = world.count(Counter::TcpResetsSent);
+    let frame = world.client.stray(77, TcpFlags::ACK, b"again");
+    world.inject(Side::A, frame);
+    assert_eq!(world.count(Counter::TcpResetsSent), before + 1);
+    assert_eq!(world.out.frames.len(), 1);
+    assert_eq!(world.out.frames[0].0, Side::A);
 }

@@ -250,14 +250,17 @@ fn f16_f17_p76_without_a_hello_client_flows_pass_and_server_flows_are_blocked() 
             code(candidate, NoHello::TimedOut),
             DecisionCode::BlockHelloTimeout
         );
-        assert_eq!(
-            code(candidate, NoHello::IrregularHandshake),
-            DecisionCode::BypassIrregularHandshake
-        );
-        assert_eq!(
-            code(candidate, NoHello::TcpSignature),
-            DecisionCode::BypassTcpSignature
-        );
+    }
+    assert_eq!(
+        code(&client, NoHello::IrregularHandshake),
+        DecisionCode::BypassIrregularHandshake
+    );
+    assert_eq!(
+        code(&client, NoHello::TcpSignature),
+        DecisionCode::BypassTcpSignature
+    );
+    for why in [NoHello::IrregularHandshake, NoHello::TcpSignature] {
+        assert_eq!(code(&server, why), DecisionCode::BlockIrregularHandshake);
     }
 }
 

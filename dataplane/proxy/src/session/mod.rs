@@ -308,7 +308,7 @@ impl Session {
         self.account.application = relay.application();
         let ended = match result {
             Err(error) => {
-                // The alert has been passed on: both ends are told to finish rather than cut off.
+                // The alert is on its way: both ends are told to finish rather than cut off.
                 self.account.detail = Some(error.to_string());
                 EndReason::Failed(if error.is_client() {
                     Party::Client

@@ -134,7 +134,16 @@ impl Way {
             if input.is_empty() {
                 break;
             }
-            let opened = from_records.open(input).map_err(wrong)?;
+            let opened = match from_records.open(input) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    // RFC 8446 section 6.2: the sender of a wrong record is told; the other end sees its stream cut.
+                    if let Some(description) = error.alert() {
+                        send_fatal(from, from_records, description);
+                    }
+                    return Err(wrong(error));
+                }
+            };
             let consumed = opened.consumed;
             match opened.content {
                 Content::NeedMore => {
@@ -158,9 +167,7 @@ impl Way {
                     self.notified = true;
                 }
                 Content::Alert(description) => {
-                    let mut alert = [0; ALERT_BYTES_MAX];
-                    let written = to_records.fatal_alert(description, &mut alert);
-                    to.tcp.send(alert.get(..written).unwrap_or_default());
+                    send_fatal(to, to_records, description);
                     return Err(RelayError::Alert {
                         leg,
                         client,
@@ -190,4 +197,10 @@ impl Way {
         }
         Ok(())
     }
+}
+
+fn send_fatal(half: &mut Half, records: &mut Records, description: u8) {
+    let mut alert = [0; ALERT_BYTES_MAX];
+    let written = records.fatal_alert(description, &mut alert);
+    half.tcp.send(alert.get(..written).unwrap_or_default());
 }
