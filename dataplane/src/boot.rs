@@ -109,6 +109,10 @@ pub(crate) fn boot(
     }
 
     let mut random = CoreRandom::new()?;
+    say(format_args!(
+        "random numbers are seeded by {}",
+        random.source()
+    ));
     let leaf_key = Arc::new(LeafKey::generate(&mut random)?);
     let mut hash_key = [0; 16];
     random.fill(&mut hash_key);

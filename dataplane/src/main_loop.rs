@@ -179,9 +179,6 @@ impl MainLoop {
         };
         self.tell(started);
         if let Some(reason) = self.plane.without_rdrand.take() {
-            say(format_args!(
-                "RDRAND is not used ({reason}); the system's generator seeds the cores"
-            ));
             self.tell(SystemEvent::RdrandUnavailable { reason });
         }
     }

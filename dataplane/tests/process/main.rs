@@ -76,6 +76,12 @@ fn frames_that_are_none_of_its_business_pass_untouched_both_ways() {
 
     dataplane.signal(Signal::TERM);
     assert_eq!(dataplane.exit_status(), 0);
+    let log = dataplane.errors();
+    let seeded = format!(
+        "sluice-dataplane: random numbers are seeded by {}",
+        sluice_random::source().expect("a generator")
+    );
+    assert!(log.lines().any(|line| line == seeded), "{log}");
     assert_eq!(port_b.sent(), there, "A to B");
     assert_eq!(port_a.sent(), back, "B to A");
 }
