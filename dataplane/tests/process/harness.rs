@@ -69,8 +69,22 @@ impl Harness {
     }
 
     pub(crate) fn start(&self) -> Dataplane {
+        self.start_by(Command::new(env!("CARGO_BIN_EXE_sluice-dataplane")))
+    }
+
+    /// Starts it in a network of its own, which ends with it, after `script` has furnished that.
+    pub(crate) fn start_alone(&self, script: &str) -> Dataplane {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--net", "--mount", "sh", "-c"])
+            .arg(format!("set -e; {script}; exec \"$@\""))
+            .args(["sh", env!("CARGO_BIN_EXE_sluice-dataplane")]);
+        self.start_by(command)
+    }
+
+    fn start_by(&self, mut command: Command) -> Dataplane {
         let errors = self.directory.path().join("errors");
-        let child = Command::new(env!("CARGO_BIN_EXE_sluice-dataplane"))
+        let child = command
             .arg("--control")
             .arg(self.socket())
             .stdin(Stdio::null())

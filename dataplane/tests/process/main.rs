@@ -87,6 +87,39 @@ fn frames_that_are_none_of_its_business_pass_untouched_both_ways() {
 }
 
 #[test]
+fn ports_on_kernel_interfaces_open_and_pass_frames() {
+    if !rustix::process::geteuid().is_root() {
+        let ports = segment_of("tap:sl-tap-a", "tap:sl-tap-b");
+        let (status, reason, errors) = refused_start(&appliance(&ports));
+        assert_eq!(status, 11, "{errors}");
+        assert!(reason.contains("CAP_NET_ADMIN"), "{reason}");
+        return;
+    }
+    let harness = Harness::new();
+    let mut dataplane = harness
+        .start_alone("ip link add xa type veth peer name xb; ip link set xa up; ip link set xb up");
+    let control = harness.accept();
+    control.expect_hello(&[], None);
+    control.publish(1, &appliance(&segment_of("af_xdp:xa", "tap:ta")));
+    let stats = control
+        .expect_hello(&[1], Some(1))
+        .expect("a statistics segment");
+    // The kernel introduces itself on every interface that comes up.
+    harness::eventually("frames of the cable leave by the tap", || {
+        stats.total(Counter::TxPacketsB) > 0
+    });
+    harness::eventually("frames of the tap leave by the cable", || {
+        stats.total(Counter::TxPacketsA) > 0
+    });
+    dataplane.signal(Signal::TERM);
+    assert_eq!(dataplane.exit_status(), 0, "{}", dataplane.errors());
+    let log = dataplane.errors();
+    for port in ["af_xdp:xa", "tap:ta"] {
+        assert!(log.contains(&format!("port {port} is open")), "{log}");
+    }
+}
+
+#[test]
 fn f131_a_control_plane_that_dies_is_found_again_and_traffic_does_not_notice() {
     let harness = Harness::new();
     let documents = appliance(&segment("net_null0,size=64,copy=1", "net_null1,no-rx=1"));
