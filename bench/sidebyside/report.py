@@ -45,7 +45,7 @@ def machine() -> dict[str, str]:
 
 
 def write(directory: Path, runs: Sequence[dict[str, Any]], versions: dict[str, str], port_type: str, rounds: int) -> Path:
-    """Writes results/DATE.json and RESULTS.md; returns the latter."""
+    """Writes results/DATE.json and its page; returns the page. Only a comparison becomes RESULTS.md."""
     now = datetime.now(timezone.utc)
     results = directory / "results"
     results.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def write(directory: Path, runs: Sequence[dict[str, Any]], versions: dict[str, s
     }
     file = results / f"{now:%Y-%m-%dT%H%M%SZ}-{port_type}.json"
     file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    table = directory / "RESULTS.md"
+    table = directory / "RESULTS.md" if len(versions) > 1 else file.with_suffix(".md")
     table.write_text(render(record, file.name), encoding="utf-8")
     return table
 
