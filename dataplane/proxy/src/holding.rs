@@ -3,7 +3,7 @@
 use sluice_flow::{Disregard, Observation, Observer, Recorded};
 use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFlags, TcpFrame, TcpSegment};
 use sluice_policy::NoHello;
-use sluice_telemetry::{Counter, DropReason, Verdict};
+use sluice_telemetry::{Counter, DropReason};
 use sluice_tls::{ClientHello, ClientHelloReader, HelloProgress};
 
 use crate::Now;
@@ -111,11 +111,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
     let State::Holding(holding) = &mut flow.state else {
         return After::Undisturbed;
     };
-    let side = if from_client {
-        flow.identity.client_side
-    } else {
-        flow.identity.client_side.other()
-    };
+    let side = flow.identity.side_of(from_client);
     match holding
         .observer
         .on_segment(tcp, packet.frame(), side, now.mono)
@@ -298,12 +294,12 @@ fn on_hello<B: PacketBuf>(
 ) -> After {
     out.count(Counter::ClientHellos, 1);
     let decision = flow.identity.decide(&hello, shared, 0, now);
-    if decision.verdict != Verdict::Inspect {
+    let Some(decided) = decision.proof() else {
         settle(flow, shared, decision.code, (hello.sni, None), now, out);
         return After::Keep;
-    }
+    };
     take_over(flow, shared, now, out, |client, origin| {
-        Session::inspect(client, origin, hello, now.mono)
+        Session::inspect(client, origin, hello, decided, now.mono)
     })
 }
 

@@ -27,6 +27,15 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// The port behind which the client lives, or the origin.
+    pub(crate) fn side_of(&self, client: bool) -> Side {
+        if client {
+            self.client_side
+        } else {
+            self.client_side.other()
+        }
+    }
+
     /// What policy is asked about.
     pub(crate) fn flow_facts(&self) -> FlowFacts {
         flow_facts(self.segment, self.vlan, self.client, self.server)

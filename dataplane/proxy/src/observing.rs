@@ -40,11 +40,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
     let State::Observing(observer) = &mut flow.state else {
         return After::Undisturbed;
     };
-    let side = if from_client {
-        flow.identity.client_side
-    } else {
-        flow.identity.client_side.other()
-    };
+    let side = flow.identity.side_of(from_client);
     let observation = observer.on_segment(tcp, packet.frame(), side, now.mono);
     match observation {
         Observation::Established => {

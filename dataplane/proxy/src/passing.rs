@@ -131,11 +131,12 @@ impl Blocked {
         out: &mut impl Output<B>,
     ) {
         self.until = now.mono + BLOCKED_LINGER;
-        let (wanted, side) = if from_client {
-            (self.resets.client, identity.client_side)
+        let wanted = if from_client {
+            self.resets.client
         } else {
-            (self.resets.origin, identity.client_side.other())
+            self.resets.origin
         };
+        let side = identity.side_of(from_client);
         if wanted && !tcp.flags.rst() && tcp.checksum_ok(packet.frame()) {
             let len = PathTemplate::from_frame(tcp, packet.frame()).header_bytes();
             let sent = out.emit(identity.segment, side, len, &mut |buffer| {
@@ -164,11 +165,7 @@ pub(crate) fn forward<B: PacketBuf>(
 ) {
     out.count(Counter::ForwardedPackets, 1);
     out.count(Counter::ForwardedBytes, packet.frame().len() as u64);
-    let to = if from_client {
-        identity.client_side.other()
-    } else {
-        identity.client_side
-    };
+    let to = identity.side_of(!from_client);
     out.forward(identity.segment, to, packet);
 }
 

@@ -4,6 +4,7 @@ use sluice_policy::NoHello;
 use sluice_telemetry::{Counter, DecisionCode, EndReason, Verdict};
 use sluice_tls::{ClientHelloReader, HelloProgress};
 
+use super::meeting_origin::MeetingOrigin;
 use super::splice::Splice;
 use super::{Failure, Session, Stage, Step, Turn};
 use crate::limits::HANDSHAKE_TIMEOUT;
@@ -57,12 +58,12 @@ impl Collecting {
         turn.out.count(Counter::ClientHellos, 1);
         session.account.sni.clone_from(&hello.sni);
         let decision = turn.identity.decide(&hello, turn.shared, 1, turn.now);
-        if decision.verdict != Verdict::Inspect {
+        let Some(proof) = decision.proof() else {
             return decided(session, decision.code);
-        }
+        };
         session.deadline = turn.now.mono + HANDSHAKE_TIMEOUT;
         session.hello = Some(hello);
-        Step::Enter(Stage::MeetingOrigin(Box::default()))
+        Step::Enter(Stage::MeetingOrigin(Box::new(MeetingOrigin::new(proof))))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluice_pki::certificate_sha256;
-use sluice_policy::OriginDecision;
+use sluice_policy::{OriginDecision, PolicyDecided};
 use sluice_telemetry::{Counter, DecisionCode, EndReason, OriginVerdict, Party};
 use sluice_tls::{
     ClientHello, OriginHandshake, OriginParameters, OriginSession, ServerIdentity, VersionRange,
@@ -14,7 +14,6 @@ use super::meeting_client::MeetingClient;
 use super::{Failure, Session, Stage, Step, Turn};
 
 /// The TLS handshake with the origin, before anything is promised to the client.
-#[derive(Default)]
 pub(super) struct MeetingOrigin {
     /// Begun by the first step: key shares cost as much as any other step.
     handshake: Option<OriginHandshake>,
@@ -23,6 +22,14 @@ pub(super) struct MeetingOrigin {
 }
 
 impl MeetingOrigin {
+    /// Only what policy decided to inspect meets an origin in the client's place.
+    pub(super) fn new(_: PolicyDecided) -> Self {
+        Self {
+            handshake: None,
+            seen: 0,
+        }
+    }
+
     fn begin(hello: &ClientHello, turn: &Turn<'_>) -> Result<OriginHandshake, Failure> {
         let (identity, shared) = (turn.identity, &*turn.shared);
         let candidate = &identity.candidate;

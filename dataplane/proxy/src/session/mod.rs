@@ -18,6 +18,7 @@ use std::sync::Arc;
 use sluice_flow::FlowId;
 use sluice_packet::Instant;
 use sluice_pki::ForgedLeaf;
+use sluice_policy::PolicyDecided;
 use sluice_tcp::{CloseReason, StateName};
 use sluice_telemetry::{Counter, DecisionCode, EndReason, Party, SessionPhase, Verdict};
 use sluice_tls::ClientHello;
@@ -156,9 +157,10 @@ impl Session {
         client: Half,
         origin: Half,
         hello: Box<ClientHello>,
+        decided: PolicyDecided,
         now: Instant,
     ) -> Self {
-        let stage = Stage::MeetingOrigin(Box::default());
+        let stage = Stage::MeetingOrigin(Box::new(MeetingOrigin::new(decided)));
         Self::new(
             client,
             origin,
