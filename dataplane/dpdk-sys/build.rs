@@ -115,11 +115,11 @@ const FUNCTIONS: &str = "dpdk_shim_.*\
     |rte_(dev_probe|dev_remove)\
     |rte_pktmbuf_(pool_create|alloc|alloc_bulk|free|free_bulk|append|linearize)\
     |rte_mempool_(avail_count|in_use_count)\
-    |rte_vlan_insert\
+    |rte_(vlan_insert|mbuf_tx_offload)\
     |rte_eth_(dev_count_avail|dev_get_port_by_name|dev_get_name_by_port|dev_info_get|dev_socket_id|dev_is_valid_port)\
     |rte_eth_(dev_configure|dev_adjust_nb_rx_tx_desc|rx_queue_setup|tx_queue_setup|dev_start|dev_stop|dev_close)\
     |rte_eth_(dev_set_mtu|dev_get_mtu|promiscuous_enable|promiscuous_get|allmulticast_enable|macaddr_get|stats_get|stats_reset)\
-    |rte_eth_(rx_burst|tx_burst)";
+    |rte_eth_(rx_burst|tx_burst|tx_prepare)";
 
 fn compile(out: &Path, cflags: &[String]) -> Result<(), String> {
     let here = variable("CARGO_MANIFEST_DIR")?;

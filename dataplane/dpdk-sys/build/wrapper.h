@@ -42,12 +42,24 @@ enum dpdk_shim_mbuf_layout {
 	DPDK_SHIM_MBUF_VLAN_TCI = offsetof(struct rte_mbuf, vlan_tci),
 	DPDK_SHIM_MBUF_VLAN_TCI_OUTER = offsetof(struct rte_mbuf, vlan_tci_outer),
 	DPDK_SHIM_MBUF_BUF_LEN = offsetof(struct rte_mbuf, buf_len),
+	DPDK_SHIM_MBUF_TX_OFFLOAD = offsetof(struct rte_mbuf, tx_offload),
 };
 
 /* Flags that the headers give as macros with casts. */
 static const uint64_t DPDK_SHIM_MBUF_RX_VLAN_STRIPPED = RTE_MBUF_F_RX_VLAN_STRIPPED;
 static const uint64_t DPDK_SHIM_MBUF_RX_QINQ_STRIPPED = RTE_MBUF_F_RX_QINQ_STRIPPED;
 static const uint64_t DPDK_SHIM_MBUF_KIND = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+/* Two bits each: good alone is one of four answers. */
+static const uint64_t DPDK_SHIM_MBUF_RX_IP_CHECKSUM = RTE_MBUF_F_RX_IP_CKSUM_MASK;
+static const uint64_t DPDK_SHIM_MBUF_RX_IP_CHECKSUM_GOOD = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+static const uint64_t DPDK_SHIM_MBUF_RX_TCP_CHECKSUM = RTE_MBUF_F_RX_L4_CKSUM_MASK;
+static const uint64_t DPDK_SHIM_MBUF_RX_TCP_CHECKSUM_GOOD = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+static const uint64_t DPDK_SHIM_MBUF_TX_CHECKSUM_IPV4 = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM;
+static const uint64_t DPDK_SHIM_MBUF_TX_CHECKSUM_IPV6 = RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TCP_CKSUM;
+static const uint64_t DPDK_SHIM_MBUF_TX_SEGMENT = RTE_MBUF_F_TX_TCP_SEG;
+static const uint64_t DPDK_SHIM_RX_CHECKSUM = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+static const uint64_t DPDK_SHIM_TX_CHECKSUM = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+static const uint64_t DPDK_SHIM_TX_SEGMENT = RTE_ETH_TX_OFFLOAD_TCP_TSO;
 static const uint64_t DPDK_SHIM_RSS_IP =
 	RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER |
 	RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER;

@@ -109,6 +109,17 @@ impl<const N: usize> Burst<N> {
         dropped
     }
 
+    /// Frees the packet at `index` and closes the gap.
+    pub(crate) fn discard(&mut self, index: usize) {
+        if index < self.len
+            && let Some(packet) = self.take(index)
+        {
+            drop(packet);
+            self.packets.copy_within(index + 1..self.len, index);
+            self.len -= 1;
+        }
+    }
+
     /// The packets, for DPDK to send.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut *mut rte_mbuf {
         self.packets.as_mut_ptr().cast()

@@ -34,6 +34,7 @@ pub mod limits;
 mod log;
 mod mbuf;
 mod mempool;
+mod offload;
 mod port;
 mod queue;
 mod rss;
@@ -46,6 +47,7 @@ pub use hugepages::{HugepageState, MemoryState};
 pub use lcore::{LaunchError, Lcore, LcoreId, Panicked};
 pub use mbuf::Mbuf;
 pub use mempool::Mempool;
+pub use offload::{Offloads, Unfinished};
 pub use port::{
     ConfiguredPort, Link, Port, PortConfig, PortError, PortInfo, PortStats, Running, RunningPort,
 };

@@ -6,7 +6,9 @@ use core::ptr::NonNull;
 use core::slice;
 
 use dpdk_sys::rte_mbuf;
-use sluice_packet::PacketBuf;
+use sluice_packet::{PacketBuf, Verified};
+
+use crate::offload::Unfinished;
 
 /// A frame in DPDK's memory, from the Ethernet header on, in one piece. Dropping it gives the buffer back to its pool.
 ///
@@ -76,8 +78,19 @@ impl Mbuf {
         }
     }
 
+    /// Leaves the frame's checksums, and its cutting where that is asked for, to the port it is sent by. The port must have
+    /// been configured with these offloads; others send the frame as it is.
+    pub fn leave_unfinished(&mut self, frame: Unfinished) {
+        let flags = self.field::<u64>(dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS);
+        self.set_field(
+            dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS,
+            flags & dpdk_sys::DPDK_SHIM_MBUF_KIND | frame.flags(),
+        );
+        self.set_field(dpdk_sys::DPDK_SHIM_MBUF_TX_OFFLOAD, frame.lengths());
+    }
+
     /// Puts a frame as a driver delivers it into the form everything else expects: tags that the driver took out are
-    /// back in the frame, it lies in one piece, and no offload flag is left that would change it when it is sent.
+    /// back in the frame, it lies in one piece, and no offload flag is left but what the port found of its checksums.
     /// False if that cannot be done, which makes the frame useless.
     pub(crate) fn normalise(&mut self) -> bool {
         let flags = self.field::<u64>(dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS);
@@ -87,7 +100,7 @@ impl Mbuf {
         let tagged = flags & tags == 0 || self.restore_tags(flags);
         self.set_field(
             dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS,
-            flags & dpdk_sys::DPDK_SHIM_MBUF_KIND,
+            flags & (dpdk_sys::DPDK_SHIM_MBUF_KIND | CHECKSUMS),
         );
         whole && tagged
     }
@@ -166,6 +179,9 @@ impl Mbuf {
 }
 
 const ETHERTYPE_QINQ: [u8; 2] = [0x88, 0xa8];
+/// What a port says of a received frame's checksums. Nobody reads it when the frame is sent.
+const CHECKSUMS: u64 =
+    dpdk_sys::DPDK_SHIM_MBUF_RX_IP_CHECKSUM | dpdk_sys::DPDK_SHIM_MBUF_RX_TCP_CHECKSUM;
 
 impl PacketBuf for Mbuf {
     fn frame(&self) -> &[u8] {
@@ -176,6 +192,24 @@ impl PacketBuf for Mbuf {
     fn frame_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `frame`, and `&mut self` makes the borrow unique.
         unsafe { slice::from_raw_parts_mut(self.data(), self.len()) }
+    }
+
+    fn verified(&self) -> Verified {
+        let flags = self.field::<u64>(dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS);
+        let says = |mask: u64, good: u64| flags & mask == good;
+        if !says(
+            dpdk_sys::DPDK_SHIM_MBUF_RX_TCP_CHECKSUM,
+            dpdk_sys::DPDK_SHIM_MBUF_RX_TCP_CHECKSUM_GOOD,
+        ) {
+            Verified::Nothing
+        } else if says(
+            dpdk_sys::DPDK_SHIM_MBUF_RX_IP_CHECKSUM,
+            dpdk_sys::DPDK_SHIM_MBUF_RX_IP_CHECKSUM_GOOD,
+        ) {
+            Verified::IpAndTcp
+        } else {
+            Verified::Tcp
+        }
     }
 }
 
@@ -209,6 +243,11 @@ pub(crate) mod testing {
                 flags |= dpdk_sys::DPDK_SHIM_MBUF_RX_QINQ_STRIPPED;
                 self.set_field(dpdk_sys::DPDK_SHIM_MBUF_VLAN_TCI_OUTER, outer);
             }
+            self.set_field(dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS, flags);
+        }
+
+        /// Marks the buffer as a driver does that has looked at its checksums.
+        pub(crate) fn mark_offloads(&mut self, flags: u64) {
             self.set_field(dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS, flags);
         }
 

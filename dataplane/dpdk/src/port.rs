@@ -14,6 +14,7 @@ use crate::eal::Eal;
 use crate::error::{DpdkError, Operation, check};
 use crate::limits::{DEVARGS_BYTES_MAX, PORTS_MAX};
 use crate::mempool::Mempool;
+use crate::offload::Offloads;
 use crate::queue::{RxQueue, TxQueue};
 use crate::rss::{RssCapability, symmetric_key};
 
@@ -29,6 +30,7 @@ pub struct ConfiguredPort {
     device: Device,
     rx_queues: u16,
     tx_queues: u16,
+    offloads: Offloads,
 }
 
 /// A running port and its queues, which can go to different threads.
@@ -139,6 +141,9 @@ impl Port {
         // The driver copies the key while it is being configured; it is alive until then.
         let mut key = symmetric_key(rss.key_bytes);
         let mut conf = dpdk_sys::rte_eth_conf::default();
+        let offloads = config.offloads.and(Offloads::of(&info));
+        conf.rxmode.offloads = offloads.rx_bits();
+        conf.txmode.offloads = offloads.tx_bits();
         if config.rss && config.rx_queues > 1 && rss.spreads_tcp() {
             conf.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
             conf.rx_adv_conf.rss_conf.rss_key = key.as_mut_ptr();
@@ -169,6 +174,7 @@ impl Port {
             device,
             rx_queues: config.rx_queues,
             tx_queues: config.tx_queues,
+            offloads,
         })
     }
 }
@@ -189,6 +195,7 @@ impl ConfiguredPort {
             device,
             rx_queues,
             tx_queues,
+            offloads,
         } = self;
         // SAFETY: the port exists, is configured and has its queues set up.
         let code = unsafe { dpdk_sys::rte_eth_dev_start(device.id) };
@@ -199,7 +206,7 @@ impl ConfiguredPort {
             .map(|queue| RxQueue::new(Arc::clone(&device), queue))
             .collect();
         let tx = (0..tx_queues)
-            .map(|queue| TxQueue::new(Arc::clone(&device), queue))
+            .map(|queue| TxQueue::new(Arc::clone(&device), queue, offloads))
             .collect();
         Ok(Running {
             port: RunningPort { device },
@@ -327,6 +334,7 @@ impl Device {
             tx_queues_max: raw.max_tx_queues,
             mtu: (raw.min_mtu, raw.max_mtu),
             rss: capability(&raw),
+            offloads: Offloads::of(&raw),
             socket: self.socket(),
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::burst::Burst;
 use crate::mbuf::Mbuf;
+use crate::offload::Offloads;
 use crate::port::Device;
 
 /// One receive queue of a running port. It may move to another thread and cannot be shared: DPDK's receive paths belong
@@ -20,6 +21,8 @@ pub struct RxQueue {
 pub struct TxQueue {
     device: Arc<Device>,
     queue: u16,
+    offloads: Offloads,
+    unsendable: u64,
 }
 
 impl RxQueue {
@@ -61,13 +64,33 @@ impl RxQueue {
 }
 
 impl TxQueue {
-    pub(crate) fn new(device: Arc<Device>, queue: u16) -> Self {
-        Self { device, queue }
+    pub(crate) fn new(device: Arc<Device>, queue: u16, offloads: Offloads) -> Self {
+        Self {
+            device,
+            queue,
+            offloads,
+            unsendable: 0,
+        }
+    }
+
+    /// The offloads that frames sent here may ask for.
+    #[must_use]
+    pub const fn offloads(&self) -> Offloads {
+        self.offloads
+    }
+
+    /// Frames dropped because the driver could not finish what they asked for.
+    #[must_use]
+    pub const fn unsendable(&self) -> u64 {
+        self.unsendable
     }
 
     /// Hands packets to the driver, first to last, and says how many it took; those it had no room for stay in `burst`,
     /// in order.
     pub fn send<const N: usize>(&mut self, burst: &mut Burst<N>) -> usize {
+        if self.offloads.tx_checksum {
+            self.prepare(burst);
+        }
         let Ok(count) = u16::try_from(burst.len()) else {
             return 0;
         };
@@ -81,5 +104,27 @@ impl TxQueue {
         };
         burst.sent(usize::from(sent));
         usize::from(sent)
+    }
+
+    /// Lets the driver put unfinished frames into the form its device wants. Asking twice does no harm: it is done for
+    /// those that found no room again.
+    fn prepare<const N: usize>(&mut self, burst: &mut Burst<N>) {
+        while let Ok(count @ 1..) = u16::try_from(burst.len()) {
+            // SAFETY: as in `send`; the packets stay ours.
+            let ready = unsafe {
+                dpdk_sys::rte_eth_tx_prepare(
+                    self.device.id(),
+                    self.queue,
+                    burst.as_mut_ptr(),
+                    count,
+                )
+            };
+            if ready >= count {
+                return;
+            }
+            // The driver stops at the first frame that it cannot send.
+            burst.discard(usize::from(ready));
+            self.unsendable = self.unsendable.saturating_add(1);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The layer on in-memory ports. The EAL starts once per process, and nextest gives each test its own.
 
-use sluice_packet::PacketBuf;
+use sluice_packet::{PacketBuf, Verified};
 
 use super::*;
 
@@ -435,4 +435,52 @@ fn the_clock_runs_forward_at_the_pace_of_the_kernel_s() {
         ours.abs_diff(theirs) < theirs / 20,
         "{ours} us by the counter, {theirs} us by the kernel"
     );
+}
+
+#[test]
+fn a_port_gets_the_offloads_it_has_and_no_others() {
+    let eal = eal();
+    let pool = pool(&eal, 63);
+    let port = Port::attach(&eal, "net_ring0").expect("attached");
+    assert_eq!(port.info().expect("facts").offloads, Offloads::NONE);
+    let config = PortConfig {
+        offloads: Offloads::ALL,
+        ..PortConfig::default()
+    };
+    let port = port.configure(&config, &[pool]).expect("configured");
+    let running = port.start().expect("started");
+    assert_eq!(running.tx[0].offloads(), Offloads::NONE);
+
+    let without_checksums = Offloads {
+        tx_checksum: false,
+        ..Offloads::ALL
+    };
+    let on = Offloads::ALL.and(without_checksums);
+    assert!(on.rx_checksum && !on.tx_segmentation, "{on:?}");
+}
+
+#[test]
+fn what_a_port_says_of_checksums_is_kept_and_only_good_counts() {
+    let eal = eal();
+    let pool = pool(&eal, 63);
+    let mut packet = pool.alloc().expect("a buffer");
+    packet.append(60).expect("room").fill(0);
+    assert_eq!(packet.verified(), Verified::Nothing);
+    let (ip, tcp) = (
+        dpdk_sys::DPDK_SHIM_MBUF_RX_IP_CHECKSUM_GOOD,
+        dpdk_sys::DPDK_SHIM_MBUF_RX_TCP_CHECKSUM_GOOD,
+    );
+    let all_tcp = dpdk_sys::DPDK_SHIM_MBUF_RX_TCP_CHECKSUM;
+    for (flags, expected) in [
+        (tcp, Verified::Tcp),
+        (ip | tcp, Verified::IpAndTcp),
+        (ip, Verified::Nothing),
+        (ip | all_tcp, Verified::Nothing),
+        (ip | (all_tcp & !tcp), Verified::Nothing),
+    ] {
+        packet.mark_offloads(flags);
+        assert!(packet.normalise());
+        assert_eq!(packet.verified(), expected, "{flags:#x}");
+        assert_eq!(packet.offload_flags(), flags);
+    }
 }

@@ -64,6 +64,7 @@ fn ports_without_receive_side_scaling_are_spread_in_software() {
         tx_queues_max: 16,
         mtu: (0, 0),
         rss: dpdk::RssCapability::default(),
+        offloads: dpdk::Offloads::NONE,
         socket: None,
     };
     assert_eq!(spread(&[&plain, &plain], 1), Spread::OneCore);

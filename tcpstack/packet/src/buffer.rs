@@ -7,6 +7,23 @@ pub trait PacketBuf {
 
     /// The frame, to be changed in place.
     fn frame_mut(&mut self) -> &mut [u8];
+
+    /// What the port that received the frame has checked.
+    fn verified(&self) -> Verified {
+        Verified::Nothing
+    }
+}
+
+/// Checksums that a port has found to be right.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verified {
+    /// None, or they are wrong: look for yourself.
+    #[default]
+    Nothing,
+    /// The TCP segment's, the only one there is over IPv6.
+    Tcp,
+    /// The TCP segment's and the IPv4 header's.
+    IpAndTcp,
 }
 
 /// A frame on the heap, for tests and simulations.

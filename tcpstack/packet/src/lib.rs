@@ -20,7 +20,7 @@ mod tcp;
 mod time;
 mod vlan;
 
-pub use buffer::{PacketBuf, TestBuf};
+pub use buffer::{PacketBuf, TestBuf, Verified};
 pub use emit::{EmitError, emit, emit_reset};
 pub use frame::{Frame, Opaque, TcpFrame, parse};
 pub use key::FlowKey;

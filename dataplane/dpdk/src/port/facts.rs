@@ -2,6 +2,7 @@
 
 use crate::error::DpdkError;
 use crate::limits::DESCRIPTORS_DEFAULT;
+use crate::offload::Offloads;
 use crate::rss::RssCapability;
 
 /// How a port is set up.
@@ -17,6 +18,8 @@ pub struct PortConfig {
     pub rss: bool,
     /// Take frames for every address, as a port of a segment must.
     pub promiscuous: bool,
+    /// Offloads that are wanted; those the port lacks stay off.
+    pub offloads: Offloads,
     /// Descriptors of each receive queue; the driver rounds.
     pub rx_descriptors: u16,
     /// Descriptors of each transmit queue; the driver rounds.
@@ -36,6 +39,8 @@ pub struct PortInfo {
     pub mtu: (u16, u16),
     /// Its receive-side scaling.
     pub rss: RssCapability,
+    /// The offloads it has.
+    pub offloads: Offloads,
     /// The NUMA node it hangs on.
     pub socket: Option<u16>,
 }
@@ -127,6 +132,7 @@ impl Default for PortConfig {
             mtu: None,
             rss: false,
             promiscuous: true,
+            offloads: Offloads::NONE,
             rx_descriptors: DESCRIPTORS_DEFAULT,
             tx_descriptors: DESCRIPTORS_DEFAULT,
         }

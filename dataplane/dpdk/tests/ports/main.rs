@@ -8,6 +8,7 @@
     reason = "leaving the machine's namespaces; the crate is one of the rooms that hold unsafe code"
 )]
 
+mod offload;
 mod support;
 
 use std::fs;
