@@ -29,6 +29,7 @@ fn half(recorded: &RecordedHalf, side: Side, now: Instant) -> Half {
         send_scale: recorded.send_scale,
         receive_scale: recorded.receive_scale,
         sack: recorded.sack,
+        ecn: recorded.ecn,
         timestamps: recorded.timestamps.map(|clock| TimestampClock {
             value: clock.value,
             at: clock.at,

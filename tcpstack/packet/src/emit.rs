@@ -6,7 +6,7 @@ use smoltcp::wire::{IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket, TcpSeqNumber}
 
 use crate::checksum::Checksum;
 use crate::limits::{IP_LENGTH_BYTES_MAX, IPV4_HEADER_BYTES, TCP_HEADER_BYTES};
-use crate::{PathTemplate, TcpFrame, TcpSegment};
+use crate::{Ecn, PathTemplate, TcpFrame, TcpSegment};
 
 /// Why a frame could not be written.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +69,7 @@ pub fn emit(
         .ok_or(too_short)?;
 
     link_out.copy_from_slice(link.header());
-    write_ip(ip_out, path, tcp_length);
+    write_ip(ip_out, path, segment.ecn, tcp_length);
     write_tcp_header(header_out, path, segment, tcp_header);
     first_out.copy_from_slice(segment.payload);
     rest_out.copy_from_slice(rest);
@@ -108,7 +108,7 @@ pub fn emit_reset(
     .map(Some)
 }
 
-fn write_ip(out: &mut [u8], path: &PathTemplate, tcp_length: usize) {
+fn write_ip(out: &mut [u8], path: &PathTemplate, ecn: Ecn, tcp_length: usize) {
     let link = path.link();
     match (path.source(), path.destination()) {
         (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
@@ -116,7 +116,7 @@ fn write_ip(out: &mut [u8], path: &PathTemplate, tcp_length: usize) {
             ip.set_version(4);
             ip.set_header_len(20);
             ip.set_dscp(link.traffic_class() >> 2);
-            ip.set_ecn(0);
+            ip.set_ecn(ecn.bits());
             ip.set_total_len(u16::try_from(IPV4_HEADER_BYTES + tcp_length).unwrap_or(u16::MAX));
             ip.set_ident(0);
             ip.clear_flags();
@@ -131,7 +131,7 @@ fn write_ip(out: &mut [u8], path: &PathTemplate, tcp_length: usize) {
         (source, destination) => {
             let mut ip = Ipv6Packet::new_unchecked(out);
             ip.set_version(6);
-            ip.set_traffic_class(link.traffic_class());
+            ip.set_traffic_class(link.traffic_class() | ecn.bits());
             ip.set_flow_label(link.flow_label());
             ip.set_payload_len(u16::try_from(tcp_length).unwrap_or(u16::MAX));
             ip.set_next_header(IpProtocol::Tcp);

@@ -10,7 +10,7 @@ use crate::limits::{
     ETHERNET_HEADER_BYTES, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, TCP_HEADER_BYTES, VLAN_TAG_BYTES,
 };
 use crate::vlan::TAG_TYPES;
-use crate::{FlowKey, SegmentId, SeqNum, TcpFlags, TcpOptions, TcpSegment, VlanStack};
+use crate::{Ecn, FlowKey, SegmentId, SeqNum, TcpFlags, TcpOptions, TcpSegment, VlanStack};
 
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
@@ -161,6 +161,7 @@ impl TcpFrame {
             flags: self.flags,
             window: self.window,
             urgent: self.urgent,
+            ecn: Ecn::of_traffic_class(self.traffic_class),
             options: self.options,
             payload: self.payload(frame),
         }

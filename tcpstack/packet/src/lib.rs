@@ -7,6 +7,7 @@
 
 mod buffer;
 mod checksum;
+mod ecn;
 mod emit;
 mod frame;
 mod key;
@@ -21,6 +22,7 @@ mod time;
 mod vlan;
 
 pub use buffer::{PacketBuf, TestBuf, Verified};
+pub use ecn::Ecn;
 pub use emit::{EmitError, emit, emit_reset};
 pub use frame::{Frame, Opaque, TcpFrame, parse};
 pub use key::FlowKey;

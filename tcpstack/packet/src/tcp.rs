@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::{BitOr, BitOrAssign};
 
-use crate::{SeqNum, TcpOptions};
+use crate::{Ecn, SeqNum, TcpOptions};
 
 /// The eight control bits (RFC 9293 3.1), as they stand in the header.
 #[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
@@ -95,6 +95,18 @@ impl TcpFlags {
         self.contains(Self::ACK)
     }
 
+    /// ECE is set.
+    #[must_use]
+    pub const fn ece(self) -> bool {
+        self.contains(Self::ECE)
+    }
+
+    /// CWR is set.
+    #[must_use]
+    pub const fn cwr(self) -> bool {
+        self.contains(Self::CWR)
+    }
+
     /// URG is set.
     #[must_use]
     pub const fn urg(self) -> bool {
@@ -160,6 +172,8 @@ pub struct TcpSegment<'a> {
     pub window: u16,
     /// Urgent pointer; significant when URG is set.
     pub urgent: u16,
+    /// Congestion mark of the datagram that carries it.
+    pub ecn: Ecn,
     /// Options.
     pub options: TcpOptions,
     /// Payload. When written, the first part of it.

@@ -15,6 +15,8 @@ pub struct Opening {
     pub window_scale: Option<u8>,
     /// Announce selective acknowledgements.
     pub sack: bool,
+    /// Ask for explicit congestion notification, or agree to it.
+    pub ecn: bool,
     /// First value of our timestamp clock; `None` opens without timestamps.
     pub timestamps: Option<u32>,
 }

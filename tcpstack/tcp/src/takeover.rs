@@ -30,6 +30,8 @@ pub struct Takeover {
     pub receive_scale: u8,
     /// Both ends agreed on selective acknowledgements.
     pub sack: bool,
+    /// Both ends agreed on explicit congestion notification (RFC 3168 section 6.1.1).
+    pub ecn: bool,
     /// The clock we continue, if both ends agreed on timestamps.
     pub timestamps: Option<TimestampClock>,
     /// Largest segment payload the path towards this peer carries, before options.

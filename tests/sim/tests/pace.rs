@@ -37,6 +37,7 @@ fn opening(sack: bool) -> Opening {
         path_mss: 1_460,
         window_scale: Some(7),
         sack,
+        ecn: false,
         timestamps: Some(5),
     }
 }

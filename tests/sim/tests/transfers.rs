@@ -131,6 +131,7 @@ fn opening(random: &mut Random) -> Opening {
         path_mss: random.pick(&[536, 1_200, 1_440, 1_460]),
         window_scale: random.pick(&[None, Some(0), Some(3), Some(7), Some(14)]),
         sack: random.chance(800),
+        ecn: false,
         timestamps: random
             .chance(700)
             .then(|| u32::try_from(random.below(1 << 32)).unwrap()),
@@ -191,6 +192,7 @@ fn engines_that_take_over(seed: u64) -> Result<Outcome, Failure> {
         send_scale: right_scale,
         receive_scale: left_scale,
         sack: random.chance(800),
+        ecn: false,
         timestamps: clock(left_clock, right_clock),
         path_mss: 1_440,
     };

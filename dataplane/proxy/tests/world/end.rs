@@ -158,6 +158,7 @@ fn opening(iss: SeqNum) -> Opening {
         path_mss: 1460,
         window_scale: Some(7),
         sack: true,
+        ecn: false,
         timestamps: Some(5000),
     }
 }

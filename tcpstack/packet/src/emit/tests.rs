@@ -1,7 +1,7 @@
 use super::*;
 use crate::limits::{HEADER_BYTES_MAX, TCP_OPTIONS_BYTES_MAX};
 use crate::options::tests::{any_options, as_far_as_they_fit};
-use crate::{Frame, SegmentId, SeqNum, TcpFlags, TcpOptions, Timestamps, VlanStack, parse};
+use crate::{Ecn, Frame, SegmentId, SeqNum, TcpFlags, TcpOptions, Timestamps, VlanStack, parse};
 use proptest::prelude::*;
 use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 
@@ -141,6 +141,7 @@ proptest! {
         ports: (u16, u16),
         tags in proptest::collection::vec(any::<u16>(), 0..=2),
         numbers: (u32, u32, u16, u16, u8),
+        mark: u8,
         options in any_options(),
         payload in proptest::collection::vec(any::<u8>(), 0..300),
         cut in any::<proptest::sample::Index>(),
@@ -172,6 +173,7 @@ proptest! {
             flags: TcpFlags::from_bits(numbers.4),
             window: numbers.2,
             urgent: numbers.3,
+            ecn: Ecn::of_traffic_class(mark),
             options,
             payload: &payload[..cut],
         };

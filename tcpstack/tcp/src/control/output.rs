@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sluice_packet::{Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment};
+use sluice_packet::{Ecn, Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment};
 
 use super::ControlBlock;
 use crate::flight::Sent;
@@ -329,6 +329,7 @@ impl ControlBlock {
                 flags,
                 window,
                 urgent: 0,
+                ecn: Ecn::NotEct,
                 options,
                 payload,
             },
@@ -349,6 +350,7 @@ impl ControlBlock {
                 flags: TcpFlags::ACK,
                 window,
                 urgent: 0,
+                ecn: Ecn::NotEct,
                 options,
                 payload: &[],
             },

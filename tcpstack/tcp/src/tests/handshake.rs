@@ -1,6 +1,8 @@
 use core::time::Duration;
 
-use sluice_packet::{Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment, Timestamps};
+use sluice_packet::{
+    Ecn, Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment, Timestamps,
+};
 
 use super::support::{OURS, Script, THEIRS};
 use crate::{CloseReason, Config, Connection, Opening, StateName};
@@ -13,6 +15,7 @@ fn opening() -> Opening {
         path_mss: 1_460,
         window_scale: Some(7),
         sack: true,
+        ecn: false,
         timestamps: Some(1_000),
     }
 }
@@ -34,6 +37,7 @@ fn segment(flags: TcpFlags, seq: SeqNum, ack: SeqNum, options: TcpOptions) -> Tc
         flags,
         window: 8_000,
         urgent: 0,
+        ecn: Ecn::NotEct,
         options,
         payload: &[],
     }

@@ -269,8 +269,8 @@ fn p91_urgent_data_stays_in_line() {
         flags: TcpFlags::ACK | TcpFlags::URG,
         window: 1_000,
         urgent: 3,
-        options: sluice_packet::TcpOptions::default(),
         payload: b"abc!def",
+        ..sluice_packet::TcpSegment::default()
     };
     script.connection.on_segment(script.now, &segment);
     assert_eq!(script.connection.received(), b"abc!def");

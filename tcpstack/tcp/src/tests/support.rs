@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use sluice_packet::{Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment, Timestamps};
+use sluice_packet::{
+    Ecn, Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment, Timestamps,
+};
 
 use crate::{Config, Connection, Takeover, TimestampClock};
 
@@ -47,6 +49,7 @@ pub(super) fn takeover() -> Takeover {
         send_scale: 0,
         receive_scale: 0,
         sack: true,
+        ecn: false,
         timestamps: None,
         path_mss: MSS,
     }
@@ -120,6 +123,7 @@ impl Script {
             flags,
             window: self.window,
             urgent: 0,
+            ecn: Ecn::NotEct,
             options,
             payload,
         };
