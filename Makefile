@@ -17,7 +17,7 @@ setup-tools: setup ## install the cargo tools that the tests and lints need
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --debug --no-default-features cargo-deny --version 0.20.2
 
 release: setup
-	$(CARGO) build --release --locked -p sluice-dataplane -p sluiced -p sluice-cli -p sluice-bench
+	$(CARGO) build --release --locked -p sluice-dataplane -p sluiced -p sluice-cli -p sluice-bench -p sluice-interop
 
 demo: release ## build, boot the appliance between two namespaces and send real HTTPS through it
 	@tests/lab/demo

@@ -32,6 +32,8 @@ pub struct Response {
     pub subject: String,
     /// The body, when it was text.
     pub body: String,
+    /// From the first packet sent to the last received, as curl measured.
+    pub took: Duration,
     /// Everything curl said.
     pub said: String,
 }
@@ -67,7 +69,7 @@ impl Curl {
     /// # Errors
     /// When curl cannot be run or does not end in time. A request that fails is a [`Response`].
     pub fn send(&self, lab: &Lab, anchor: &Path) -> Result<Response, InteropError> {
-        let facts = "\n%{http_code} %{http_version} %{local_port}";
+        let facts = "\n%{http_code} %{http_version} %{local_port} %{time_total}";
         let mut argv: Vec<String> = [
             "curl",
             "--silent",
@@ -104,6 +106,11 @@ impl Curl {
             issuer: common_name(&outcome.stderr, "issuer:"),
             subject: common_name(&outcome.stderr, "subject:"),
             body: body.to_owned(),
+            took: word()?
+                .parse()
+                .ok()
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .ok_or_else(unreadable)?,
             said: outcome.stderr,
         })
     }

@@ -159,6 +159,16 @@ impl Lab {
         Running::start(&inside(&format!("sluice-{side}"), argv), None)
     }
 
+    /// Starts a lab command that goes on until it is ended, such as `impair`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_command(&self, words: &[&str]) -> Result<Running, InteropError> {
+        let mut argv = vec![self.script("lab")];
+        argv.extend(words.iter().map(|&word| word.to_owned()));
+        Running::start(&argv, None)
+    }
+
     /// Path of one of the lab's own programs.
     #[must_use]
     pub fn script(&self, name: &str) -> String {

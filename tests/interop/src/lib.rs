@@ -10,6 +10,7 @@ mod capture;
 mod curl;
 mod error;
 mod events;
+pub mod impair;
 mod lab;
 mod limits;
 mod process;

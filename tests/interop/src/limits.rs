@@ -18,3 +18,13 @@ pub(crate) const CAPTURE_SETTLE: Duration = Duration::from_millis(300);
 pub(crate) const POLL: Duration = Duration::from_millis(20);
 /// Longest frame a capture holds, bytes.
 pub(crate) const FRAME_BYTES_MAX: usize = 65_536;
+/// Frames that one direction of a bad link holds, at most.
+pub(crate) const LINE_FRAMES_MAX: usize = 65_536;
+/// Frames that are read from a port of a bad link before what is due is written.
+pub(crate) const FRAMES_AT_ONCE_MAX: usize = 64;
+/// How long a bad link waits for a frame before it looks whether it has been ended.
+pub(crate) const RELAY_LOOK: Duration = Duration::from_millis(200);
+/// Longest delay of a bad link.
+pub(crate) const DELAY_MAX: Duration = Duration::from_secs(2);
+/// How long a frame of a bad link is held back at most, unless it says otherwise.
+pub(crate) const REORDER_BY_DEFAULT: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-"""The command `lab`: up, exec, status, restart, down."""
+"""The command `lab`: up, exec, impair, status, restart, down."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .process import LabError
 
 APPLIANCE_MODE = "appliance"
 BRIDGE_MODE = "plain-bridge"
+IMPAIRING_RELAY = "sluice-impair"
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -52,6 +53,13 @@ def parser() -> argparse.ArgumentParser:
     exec_.add_argument("side", choices=tuple(SIDES))
     exec_.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")
     exec_.set_defaults(act=execute)
+    impair_ = commands.add_parser(
+        "impair", help="a bad link of the client's, until interrupted: what becomes of its frames is a seed's"
+    )
+    impair_.add_argument("spec", metavar="SPEC", help="none, or as loss=1%%,reorder=25%%,duplicate=5%%,corrupt=1%%,delay=20ms")
+    impair_.add_argument("--seed", type=int, default=1, metavar="N")
+    impair_.add_argument("--plain", action="store_true", help="in front of the plain bridge instead of the appliance")
+    impair_.set_defaults(act=impair)
     status_ = commands.add_parser("status", help="the lab's facts and whether everything runs; 0 up, 1 broken, 3 down")
     status_.set_defaults(act=status)
     restart_ = commands.add_parser("restart", help="end one of the appliance's processes, if it runs, and start it again")
@@ -180,6 +188,20 @@ def execute(arguments: argparse.Namespace, _paths: Paths) -> int:
     if namespace not in network.existing():
         return complain("the lab is down: `lab up` first", EXIT_DOWN)
     argv = process.in_namespace(namespace, words)
+    os.execvp(argv[0], argv)
+
+
+def impair(arguments: argparse.Namespace, _paths: Paths) -> int:
+    """Becomes the relay of a bad link. The client reaches the origin under the link's own network."""
+    relay = layout.binaries() / IMPAIRING_RELAY
+    if not relay.is_file():
+        return complain(f"{relay} is missing: build it (make release) or name its directory in SLUICE_BIN_DIR")
+    if layout.CLIENT not in network.existing():
+        return complain("the lab is down: `lab up` first", EXIT_DOWN)
+    end = layout.IMPAIRED_PLAIN_LINK if arguments.plain else layout.IMPAIRED_LINK
+    script = Path(__file__).with_name("impair.py")
+    words = [script, end.port, end.name, end.mac, end.address, relay, arguments.spec, str(arguments.seed)]
+    argv = process.in_namespace(layout.CLIENT, words)
     os.execvp(argv[0], argv)
 
 

@@ -23,12 +23,34 @@ ORIGIN_ADDRESSES = ("10.201.2.2/16", "fd00:201::2:2/64")
 # The same servers under addresses that a virtual segment gives to the profile that lets unverified origins through.
 LENIENT_ADDRESSES = ("10.201.2.3/16", "fd00:201::2:3/64")
 
+# A second way to the origin that no appliance sees: a Linux bridge between two ports of its own.
+PLAIN_BRIDGE = "sl-plain"
+PLAIN_CLIENT_PORT = "sl-plain-c"
+PLAIN_ORIGIN_PORT = "sl-plain-o"
+PLAIN_ORIGIN_ADDRESS = "10.205.2.2/16"
+# The origin as clients behind a bad link reach it through the appliance.
+IMPAIRED_ORIGIN_ADDRESS = "10.204.2.2/16"
+
 LENIENT_DOMAIN = "lenient.test"
 STRICT_DOMAIN = "lab.test"
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 LAB_DIRECTORY = Path(__file__).resolve().parents[1]
 NETNS_ETC = Path("/etc/netns")
+
+
+@dataclass(frozen=True)
+class BadLink:
+    """An interface of the client's whose frames pass the impairing relay on their way out of a port, and back."""
+
+    port: str
+    name: str
+    mac: str
+    address: str
+
+
+IMPAIRED_LINK = BadLink(CLIENT_PORT, "sl-bad", "02:00:c9:04:00:02", "10.204.1.2/16")
+IMPAIRED_PLAIN_LINK = BadLink(PLAIN_CLIENT_PORT, "sl-bad-plain", "02:00:c9:05:00:02", "10.205.1.2/16")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ END_SETTINGS = (
     "net.ipv6.conf.default.router_solicitations=0",
     "net.ipv4.ip_local_port_range=1024 65535",
     "net.ipv4.tcp_no_metrics_save=1",
+    # An address is answered for on its own interface only: each of the ways between the two ends stays itself.
+    "net.ipv4.conf.all.arp_ignore=1",
     "net.core.somaxconn=4096",
     "net.ipv4.tcp_max_syn_backlog=4096",
 )
@@ -53,8 +55,13 @@ def build(hosts: Iterable[tuple[str, str]]) -> None:
         inside(layout.APPLIANCE, ["ip", "link", "set", port, "promisc", "on", "up"])
     ends = (
         (layout.CLIENT, layout.CLIENT_PORT, (*layout.CLIENT_ADDRESSES, *layout.EXEMPT_CLIENT_ADDRESSES)),
-        (layout.ORIGIN, layout.ORIGIN_PORT, (*layout.ORIGIN_ADDRESSES, *layout.LENIENT_ADDRESSES)),
+        (
+            layout.ORIGIN,
+            layout.ORIGIN_PORT,
+            (*layout.ORIGIN_ADDRESSES, *layout.LENIENT_ADDRESSES, layout.IMPAIRED_ORIGIN_ADDRESS),
+        ),
     )
+    plain_way()
     for namespace, port, addresses in ends:
         inside(namespace, ["ip", "link", "set", port, "up"])
         for position, address in enumerate(addresses):
@@ -72,17 +79,35 @@ def build(hosts: Iterable[tuple[str, str]]) -> None:
         (directory / "hosts").write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
+def plain_way() -> None:
+    """A second link of each end, joined by a Linux bridge: what the kernel alone does, beside the appliance."""
+    ends = (
+        (layout.CLIENT, layout.PLAIN_CLIENT_PORT, "02:00:c9:03:00:02", "sl-plain-1", "02:00:c9:03:00:0a"),
+        (layout.ORIGIN, layout.PLAIN_ORIGIN_PORT, "02:00:c9:03:00:03", "sl-plain-2", "02:00:c9:03:00:0b"),
+    )
+    for namespace, port, mac, peer, peer_mac in ends:
+        link(namespace, port, mac, peer, peer_mac)
+        inside(namespace, ["ip", "link", "set", port, "up"])
+    join(layout.PLAIN_BRIDGE, [peer for _, _, _, peer, _ in ends])
+    inside(layout.ORIGIN, ["ip", "address", "add", layout.PLAIN_ORIGIN_ADDRESS, "dev", layout.PLAIN_ORIGIN_PORT])
+
+
 def bridge() -> None:
     """Joins the appliance's ports by a Linux bridge: the control run, with no appliance at all."""
+    join("sl-bridge", [layout.PORT_A, layout.PORT_B])
+
+
+def join(name: str, ports: list[str]) -> None:
+    """A Linux bridge in the appliance's namespace over these ports."""
     for family in ("iptables", "ip6tables", "arptables"):
         # Where br_netfilter is loaded, it would look into the frames and drop what is not sound.
         setting = f"net.bridge.bridge-nf-call-{family}=0"
         process.run(process.in_namespace(layout.APPLIANCE, ["sysctl", "-q", "-w", setting]), check=False)
     words = ["type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"]
-    inside(layout.APPLIANCE, ["ip", "link", "add", "sl-bridge", *words])
-    for port in (layout.PORT_A, layout.PORT_B):
-        inside(layout.APPLIANCE, ["ip", "link", "set", port, "master", "sl-bridge"])
-    inside(layout.APPLIANCE, ["ip", "link", "set", "sl-bridge", "up"])
+    inside(layout.APPLIANCE, ["ip", "link", "add", name, *words])
+    for port in ports:
+        inside(layout.APPLIANCE, ["ip", "link", "set", port, "master", name, "up"])
+    inside(layout.APPLIANCE, ["ip", "link", "set", name, "up"])
 
 
 def remove() -> None:

@@ -1,34 +1,13 @@
 //! A gibibyte each way, equal to the last bit.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::time::Duration;
 
-use sluice_interop::{Curl, Lab, Running};
+use sluice_interop::{Curl, Lab};
+
+use crate::bodies::{fill, sha256};
 
 const GIB: usize = 1 << 30;
 const LIMIT: Duration = Duration::from_secs(180);
-
-/// Fills a file with numbers of xorshift64, which no part of the way can guess or repeat.
-fn fill(file: &Path, bytes: usize) {
-    let mut sink = BufWriter::with_capacity(1 << 20, File::create(file).unwrap());
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for _ in 0..bytes / 8 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        sink.write_all(&state.to_le_bytes()).unwrap();
-    }
-    sink.flush().unwrap();
-}
-
-fn sha256(file: &Path) -> String {
-    let argv = ["sha256sum".to_owned(), file.display().to_string()];
-    let outcome = Running::start(&argv, None).unwrap().wait(LIMIT).unwrap();
-    assert!(outcome.ok(), "{}", outcome.stderr);
-    outcome.stdout.split_whitespace().next().unwrap().to_owned()
-}
 
 #[test]
 fn h120_a_gibibyte_down_is_the_same() {

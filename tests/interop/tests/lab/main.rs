@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod blocked;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod bypassed;
@@ -14,6 +16,8 @@ mod errors;
 mod faults;
 #[cfg(test)]
 mod hello;
+#[cfg(test)]
+mod impaired;
 #[cfg(test)]
 mod layer2;
 #[cfg(test)]

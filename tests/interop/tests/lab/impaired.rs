@@ -1,0 +1,221 @@
+//! Inspected transfers over bad links, beside what the kernel alone does over the same.
+//!
+//! Two links of the client's pass the impairing relay with one seed: one in front of the appliance, one in front of a plain
+//! bridge. Each transfer goes over both in turn. `make test` runs a part; the whole matrix takes half an hour:
+//! `cargo nextest run -p sluice-interop --run-ignored only --no-capture full_matrix`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sluice_interop::{Curl, Lab, Running, until};
+
+use crate::bodies::{fill, sha256};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const LARGE: usize = 50_000_000;
+/// What an inspected transfer may take beside the kernel's own.
+const RATIO_MAX: f64 = 1.5;
+/// What the appliance adds to a connection however little it carries: a second handshake of TLS, the way to the origin
+/// and a leaf, and two passes of its ports' driver for each flight.
+const SETUP_MAX: Duration = Duration::from_millis(60);
+const TRANSFER_SECONDS_MAX: Duration = Duration::from_secs(300);
+
+/// The way that a transfer takes.
+#[derive(Clone, Copy)]
+enum Way {
+    Inspected,
+    Kernel,
+}
+
+/// Both bad links, for as long as this lives.
+struct Links {
+    ends: [Running; 2],
+}
+
+impl Links {
+    fn new(lab: &Lab, spec: &str, seed: u64) -> Self {
+        let seed = seed.to_string();
+        let words = ["impair", spec, "--seed", &seed];
+        let mut ends = [
+            lab.start_command(&words).unwrap(),
+            lab.start_command(&[&words[..], &["--plain"]].concat())
+                .unwrap(),
+        ];
+        let up = until(Duration::from_secs(5), || {
+            let listed = lab.client(&["ip", "-br", "address", "show", "up"]).unwrap();
+            ["10.204.1.2", "10.205.1.2"]
+                .iter()
+                .all(|address| listed.stdout.contains(address))
+        });
+        let running = ends.iter_mut().all(Running::runs);
+        if !(up && running) {
+            let said = ends.map(|end| end.stop("TERM").unwrap().stderr);
+            panic!("the bad links are not there: {said:?}");
+        }
+        Self { ends }
+    }
+
+    /// What the relays counted, the appliance's first.
+    fn end(self) -> [serde_json::Value; 2] {
+        self.ends.map(|end| {
+            let outcome = end.stop("TERM").unwrap();
+            serde_json::from_str(&outcome.stderr).unwrap_or_else(|_| panic!("{outcome:?}"))
+        })
+    }
+}
+
+/// Files to send, and a place for what arrives.
+struct Bodies {
+    directory: tempfile::TempDir,
+}
+
+impl Bodies {
+    fn new(lab: &Lab, sizes: &[usize]) -> Self {
+        let directory = tempfile::TempDir::with_prefix_in("impaired-", &lab.facts.www_dir).unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(directory.path(), open).unwrap();
+        for bytes in sizes {
+            fill(&directory.path().join(bytes.to_string()), *bytes);
+        }
+        Self { directory }
+    }
+
+    /// One transfer over its own connection; asserts that it arrives whole and returns what it took.
+    fn transfer(&self, lab: &Lab, way: Way, bytes: usize, up: bool) -> Duration {
+        let (address, anchor, issuer) = match way {
+            Way::Inspected => ("10.204.2.2", &lab.facts.trust_anchor, "Sluice Lab CA"),
+            Way::Kernel => ("10.205.2.2", &lab.facts.origin_anchor, Lab::ORIGIN_ISSUER),
+        };
+        let name = self.directory.path().file_name().unwrap();
+        let name = name.to_str().unwrap();
+        let original = self.directory.path().join(bytes.to_string());
+        let (url, file, argument) = if up {
+            let url = format!("https://good.lab.test/upload/{name}");
+            (url, original.clone(), "--upload-file")
+        } else {
+            let url = format!("https://good.lab.test/{name}/{bytes}");
+            (url, self.directory.path().join("arrived"), "--output")
+        };
+        let resolve = format!("good.lab.test:443:{address}");
+        let file = file.display().to_string();
+        let response = Curl::get(&url)
+            .with(&["--http1.1", "--resolve", &resolve, argument, &file])
+            .within(TRANSFER_SECONDS_MAX)
+            .send(lab, anchor)
+            .unwrap();
+        assert_eq!(response.exit, 0, "{bytes} bytes, up {up}: {response:?}");
+        assert_eq!(response.issuer, issuer);
+        let arrived = if up {
+            lab.facts.upload_dir.join(name)
+        } else {
+            self.directory.path().join("arrived")
+        };
+        assert_eq!(
+            sha256(&arrived),
+            sha256(&original),
+            "{bytes} bytes, up {up}"
+        );
+        remove(&arrived);
+        response.took
+    }
+}
+
+fn remove(file: &Path) {
+    std::fs::remove_file(file).unwrap();
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Every size both ways over both links, `times` times in turn; prints the medians and returns those beyond the bound.
+fn compare(lab: &Lab, spec: &str, seed: u64, sizes: &[usize], times: usize) -> Vec<String> {
+    let bodies = Bodies::new(lab, sizes);
+    let links = Links::new(lab, spec, seed);
+    let mut beyond = Vec::new();
+    for &bytes in sizes {
+        for up in [false, true] {
+            let mut inspected = Vec::new();
+            let mut kernel = Vec::new();
+            for _ in 0..times {
+                inspected.push(bodies.transfer(lab, Way::Inspected, bytes, up));
+                kernel.push(bodies.transfer(lab, Way::Kernel, bytes, up));
+            }
+            let (inspected, kernel) = (median(&mut inspected), median(&mut kernel));
+            let ratio = inspected.as_secs_f64() / kernel.as_secs_f64();
+            let way = if up { "up" } else { "down" };
+            let line = format!(
+                "{spec:<50} {bytes:>9} B {way:<4} inspected {inspected:>9.1?} kernel {kernel:>9.1?} ratio {ratio:.2}"
+            );
+            println!("{line}");
+            if inspected > kernel.mul_f64(RATIO_MAX) + SETUP_MAX {
+                beyond.push(line);
+            }
+        }
+    }
+    for counts in links.end() {
+        println!("{counts}");
+        for (name, count) in [
+            ("loss", "lost"),
+            ("reorder=", "held_back"),
+            ("duplicate", "doubled"),
+            ("corrupt", "corrupted"),
+        ] {
+            let met =
+                counts["out"][count].as_u64().unwrap() + counts["back"][count].as_u64().unwrap();
+            assert_eq!(met > 0, spec.contains(name), "{count}: {counts}");
+        }
+        assert_eq!(counts["out"]["overflowed"], 0, "{counts}");
+        assert_eq!(counts["back"]["overflowed"], 0, "{counts}");
+    }
+    beyond
+}
+
+/// Compares under each link; all are run before the first that is beyond the bound is told.
+fn compare_all(
+    links: &[&str],
+    sizes: &[usize],
+    seeds: std::ops::RangeInclusive<u64>,
+    times: usize,
+) {
+    let Some(lab) = Lab::with_appliance().unwrap() else {
+        return;
+    };
+    let mut beyond = Vec::new();
+    for spec in links {
+        for seed in seeds.clone() {
+            beyond.extend(compare(&lab, spec, seed, sizes, times));
+        }
+    }
+    assert!(
+        beyond.is_empty(),
+        "more than {RATIO_MAX} times what the kernel takes, and {SETUP_MAX:?}:\n{}",
+        beyond.join("\n")
+    );
+}
+
+const MIXED: &str = "loss=0.5%,reorder=5%,duplicate=1%,corrupt=0.2%,delay=5ms";
+
+#[test]
+fn p99_transfers_over_a_lossy_link_arrive_whole_in_the_kernels_time() {
+    compare_all(&["loss=1%"], &[1, KIB, 64 * KIB, MIB], 1..=1, 5);
+}
+
+#[test]
+#[ignore = "half an hour: run it by its name"]
+fn p99_the_full_matrix_against_the_kernel() {
+    let links = [
+        "none",
+        "loss=0.1%",
+        "loss=1%",
+        "loss=3%",
+        "reorder=25%",
+        "duplicate=5%",
+        "corrupt=1%",
+        "delay=20ms",
+        MIXED,
+    ];
+    compare_all(&links, &[1, KIB, 64 * KIB, MIB, LARGE], 1..=1, 5);
+}
