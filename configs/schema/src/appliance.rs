@@ -18,6 +18,8 @@ pub struct Appliance {
     pub inspection: InspectionSwitches,
     /// What the data plane holds at most.
     pub limits: Limits,
+    /// The network around it.
+    pub network: Network,
     /// The wires, each between two ports. A segment's position is its identifier in the data plane.
     pub segments: Vec<Segment>,
     /// The first that matches a flow claims it.
@@ -83,6 +85,12 @@ pub struct Limits {
     pub inspected_sessions_max: u32,
     /// What happens to a session past that.
     pub over_limit: OverLimit,
+    /// The share of `inspected_sessions_max` at which a warning is logged, percent, `1..=100`.
+    pub sessions_warning_percent: u8,
+    /// The share of `inspected_sessions_max` at which the load counts as critical, percent; more than the warning's.
+    pub sessions_critical_percent: u8,
+    /// What happens to new flows while packet buffers or transmit descriptors are nearly used up.
+    pub on_exhaustion: OnExhaustion,
     /// Flows tracked at once, inspected ones included. The tables are sized by it at the start.
     pub flows_max: u32,
 }
@@ -100,6 +108,26 @@ pub enum OverLimit {
     Block,
 }
 
+/// What happens to new flows while packet buffers or transmit descriptors are nearly used up.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExhaustion {
+    /// They pass without inspection.
+    #[default]
+    Bypass,
+    /// Their first packets are dropped, so that they come again later.
+    Drop,
+}
+
+/// The network around the appliance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// The two directions of a flow may take different ways: every flow is forwarded at layer 2. Never with inspection.
+    pub asymmetric: bool,
+}
+
 /// A wire: what comes in at one port goes out at the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
@@ -109,6 +137,17 @@ pub struct Segment {
     pub port_a: PortAddress,
     /// The other end.
     pub port_b: PortAddress,
+    /// VLANs that have another identifier on the other side, none twice on either. Never with inspection.
+    pub vlan_translations: Vec<VlanTranslation>,
+}
+
+/// A VLAN that has another identifier on the other side of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VlanTranslation {
+    /// The outer tag's identifier at port A, `1..=4094`.
+    pub port_a: u16,
+    /// The outer tag's identifier at port B, `1..=4094`.
+    pub port_b: u16,
 }
 
 /// A share of the traffic with a profile of its own.

@@ -85,13 +85,15 @@ pub fn restart_needed(old: &Configuration, new: &Configuration) -> Vec<Change> {
         "appliance.segments",
         "appliance.limits.flows_max",
     ];
+    // Among the segments' settings these are no boot settings.
+    let live = |path: &str| path.ends_with(".vlan_translations");
     let at = |path: &str, root: &str| {
         path.strip_prefix(root)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
     old.diff(new)
         .into_iter()
-        .filter(|change| boot.iter().any(|root| at(&change.path, root)))
+        .filter(|change| boot.iter().any(|root| at(&change.path, root)) && !live(&change.path))
         .collect()
 }
 

@@ -26,8 +26,8 @@ mod source;
 mod validate;
 
 pub use appliance::{
-    Appliance, Dataplane, Hugepages, IdleMode, InspectionSwitches, Limits, OverLimit, Segment,
-    VirtualSegment,
+    Appliance, Dataplane, Hugepages, IdleMode, InspectionSwitches, Limits, Network, OnExhaustion,
+    OverLimit, Segment, VirtualSegment, VlanTranslation,
 };
 pub use configuration::{CertificateUse, Configuration, UseKind};
 pub use diff::{Change, ChangeKind, restart_needed};
@@ -41,7 +41,7 @@ pub use network::{DomainPattern, NetworkError, PortRange, TlsVersion, VersionRan
 pub use port_address::{PortAddress, PortAddressError};
 pub use problem::Problem;
 pub use profile::{
-    ClientPolicy, ClientProxy, DecryptionPolicy, Profile, ServerPolicy, ServerProxy, Service,
-    TrustStore,
+    ClientPolicy, ClientProxy, DecryptionPolicy, IrregularHandshake, Profile, ServerPolicy,
+    ServerProxy, Service, TrustStore,
 };
 pub use snapshot::{Certificate, Generation, KeyId, Snapshot, SnapshotError};

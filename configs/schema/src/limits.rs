@@ -20,6 +20,10 @@ pub const DESCRIPTION_CHARS_MAX: usize = 512;
 pub const PROFILES_MAX: usize = 1_024;
 /// Segments of one appliance.
 pub const SEGMENTS_MAX: usize = 64;
+/// VLAN translations of one segment.
+pub const VLAN_TRANSLATIONS_MAX: usize = 4_094;
+/// Highest VLAN identifier (IEEE 802.1Q-2018 table 9-2 reserves 4095).
+pub const VLAN_ID_MAX: u16 = 4_094;
 /// Virtual segments of one appliance.
 pub const VIRTUAL_SEGMENTS_MAX: usize = 1_024;
 /// Polling cores of one appliance.

@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DOMAIN_BYTES_MAX, LABEL_BYTES_MAX};
+use crate::limits::{DOMAIN_BYTES_MAX, LABEL_BYTES_MAX, VLAN_ID_MAX};
 
 /// Why a text is no port, VLAN or domain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,8 +118,6 @@ pub struct VlanRange {
     first: u16,
     last: u16,
 }
-
-const VLAN_ID_MAX: u16 = 4094;
 
 impl VlanRange {
     /// The range `first..=last`; absent when it is empty or goes past 4094.

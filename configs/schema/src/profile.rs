@@ -59,6 +59,19 @@ impl Service {
     }
 }
 
+/// What happens on a client proxy's ports to a flow whose TCP handshake cannot be followed.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum IrregularHandshake {
+    /// It passes without inspection.
+    #[default]
+    Bypass,
+    /// It is blocked.
+    Block,
+}
+
 /// How client traffic is terminated: with leaves forged by a signing certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientProxy {
@@ -82,6 +95,8 @@ pub struct ClientProxy {
     pub block_expired_certificates: bool,
     /// Whether the client gets a TCP reset when its flow is blocked.
     pub reset_client_on_block: bool,
+    /// What happens to a flow whose TCP handshake was not seen whole, is signed, or cannot be taken over.
+    pub irregular_handshake: IrregularHandshake,
     /// Whether every session leaves an event, not only the ones that went wrong.
     pub session_logging: bool,
     /// The versions spoken on both legs.

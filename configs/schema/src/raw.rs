@@ -4,7 +4,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Hugepages, IdleMode, OverLimit, Service, TlsVersion};
+use crate::{
+    Hugepages, IdleMode, IrregularHandshake, OnExhaustion, OverLimit, Service, TlsVersion,
+};
 
 /// appliance.toml: the appliance as a whole.
 #[derive(Deserialize, JsonSchema)]
@@ -17,6 +19,8 @@ pub(crate) struct RawAppliance {
     pub(crate) inspection: RawInspection,
     #[serde(default)]
     pub(crate) limits: RawLimits,
+    #[serde(default)]
+    pub(crate) network: RawNetwork,
     /// The wires, each between two ports. At least one.
     #[serde(default)]
     pub(crate) segment: Vec<RawSegment>,
@@ -94,6 +98,17 @@ pub(crate) struct RawLimits {
     /// What happens to a session past that.
     #[serde(default)]
     pub(crate) over_limit: OverLimit,
+    /// The share of `inspected_sessions_max` at which a warning is logged, percent.
+    #[serde(default = "sessions_warning_percent")]
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) sessions_warning_percent: u8,
+    /// The share of `inspected_sessions_max` at which the load counts as critical, percent; more than the warning's.
+    #[serde(default = "sessions_critical_percent")]
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) sessions_critical_percent: u8,
+    /// What happens to new flows while packet buffers or transmit descriptors are nearly used up.
+    #[serde(default)]
+    pub(crate) on_exhaustion: OnExhaustion,
     /// Flows tracked at once, inspected ones included. A change needs a restart of the data plane.
     #[serde(default = "flows_max")]
     #[schemars(range(min = 1_024, max = 67_108_864))]
@@ -105,9 +120,23 @@ impl Default for RawLimits {
         Self {
             inspected_sessions_max: inspected_sessions_max(),
             over_limit: OverLimit::default(),
+            sessions_warning_percent: sessions_warning_percent(),
+            sessions_critical_percent: sessions_critical_percent(),
+            on_exhaustion: OnExhaustion::default(),
             flows_max: flows_max(),
         }
     }
+}
+
+/// The network around the appliance.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "network")]
+pub(crate) struct RawNetwork {
+    /// Asymmetric-network mode: the two directions of a flow may take different ways, so every flow is forwarded at layer 2.
+    /// Needs both switches of [inspection] off.
+    #[serde(default)]
+    pub(crate) asymmetric: bool,
 }
 
 /// A wire: what comes in at one port goes out at the other.
@@ -121,6 +150,23 @@ pub(crate) struct RawSegment {
     pub(crate) port_a: String,
     /// The other end.
     pub(crate) port_b: String,
+    /// VLANs that have another identifier on the other side. Needs both switches of [inspection] off.
+    #[serde(default)]
+    pub(crate) vlan_translation: Vec<RawVlanTranslation>,
+}
+
+/// One VLAN that has another identifier on the other side. The outer tag's identifier is rewritten, whichever its type;
+/// frames of other VLANs and untagged ones pass as they are.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "vlan_translation")]
+pub(crate) struct RawVlanTranslation {
+    /// The identifier at the segment's port A.
+    #[schemars(range(min = 1, max = 4_094))]
+    pub(crate) port_a: u16,
+    /// The identifier at the segment's port B.
+    #[schemars(range(min = 1, max = 4_094))]
+    pub(crate) port_b: u16,
 }
 
 /// A share of the traffic with a profile of its own.
@@ -208,6 +254,9 @@ pub(crate) struct RawClientProxy {
     /// Whether the client gets a TCP reset when its flow is blocked.
     #[serde(default)]
     pub(crate) reset_client_on_block: bool,
+    /// What happens to a flow whose TCP handshake was not seen whole, is signed, or cannot be taken over.
+    #[serde(default)]
+    pub(crate) irregular_handshake: IrregularHandshake,
     /// Whether every session leaves an event, not only the ones that went wrong.
     #[serde(default)]
     pub(crate) session_logging: bool,
@@ -362,6 +411,14 @@ const fn inspected_sessions_max() -> u32 {
     20_000
 }
 
+const fn sessions_warning_percent() -> u8 {
+    80
+}
+
+const fn sessions_critical_percent() -> u8 {
+    95
+}
+
 const fn flows_max() -> u32 {
     131_072
 }
@@ -380,6 +437,7 @@ const _: () = assert!(
 const _: () =
     assert!(flows_max() >= crate::limits::FLOWS_MIN && flows_max() <= crate::limits::FLOWS_MAX);
 const _: () = assert!(inspected_sessions_max() <= flows_max());
+const _: () = assert!(sessions_warning_percent() < sessions_critical_percent());
 const _: () = assert!(
     minimum_key_bits() >= crate::limits::MINIMUM_KEY_BITS_MIN
         && minimum_key_bits() <= crate::limits::MINIMUM_KEY_BITS_MAX

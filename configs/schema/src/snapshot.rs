@@ -89,7 +89,7 @@ pub enum SnapshotError {
 const MAGIC: &[u8; 6] = b"SLUICE";
 
 /// Raised whenever the encoding changes.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 impl Snapshot {
     /// The snapshot as bytes: magic, format (little-endian), postcard.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod appliance;
+mod layer2;
 mod profile;
 
 use core::fmt::Display;

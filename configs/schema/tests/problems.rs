@@ -94,8 +94,8 @@ fn an_unknown_key_names_file_line_and_key() {
             "detection_ports = [443]\n\nresets = true"
         ),
         "profiles/lab.toml:7: unknown key `resets` in [[client_proxy]]; known keys: \
-         block_expired_certificates, block_invalid_certificates, description, detection_ports, minimum_key_bits, name, \
-         reset_client_on_block, service, session_logging, signing_certificate, tls_versions, untrusted_certificate"
+         block_expired_certificates, block_invalid_certificates, description, detection_ports, irregular_handshake, \
+         minimum_key_bits, name, reset_client_on_block, service, session_logging, signing_certificate, tls_versions, untrusted_certificate"
     );
     assert_eq!(
         appliance("[[segment]]", "[segments]\nx = 1\n[[segment]]"),

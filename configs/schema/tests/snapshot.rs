@@ -51,7 +51,7 @@ fn snapshot() -> Snapshot {
 fn a_snapshot_reads_what_it_writes() {
     let snapshot = snapshot();
     let bytes = snapshot.encode();
-    assert!(bytes.starts_with(b"SLUICE\x01\x00"));
+    assert!(bytes.starts_with(b"SLUICE\x02\x00"));
     let read = Snapshot::decode(&bytes).unwrap();
     assert_eq!(read, snapshot);
     assert_eq!(
@@ -70,8 +70,8 @@ fn e139_a_damaged_snapshot_is_refused() {
         Err(SnapshotError::NotASnapshot)
     );
     assert_eq!(
-        Snapshot::decode(b"SLUICE\x02\x00"),
-        Err(SnapshotError::Format { found: 2 })
+        Snapshot::decode(b"SLUICE\x01\x00"),
+        Err(SnapshotError::Format { found: 1 })
     );
     for length in 8..bytes.len() {
         assert_eq!(
@@ -100,7 +100,7 @@ fn e139_a_snapshot_with_an_invalid_name_is_refused() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut framed = b"SLUICE\x01\x00".to_vec();
+        let mut framed = b"SLUICE\x02\x00".to_vec();
         framed.extend_from_slice(&bytes);
         let _ = Snapshot::decode(&bytes);
         let _ = Snapshot::decode(&framed);
@@ -202,6 +202,22 @@ fn boot_settings_need_a_restart() {
         let new = configuration(&APPLIANCE.replacen(from, to, 1), DEFAULT);
         assert_eq!(restart_needed(&old, &new).len(), 1, "{to}");
     }
+    let blind = APPLIANCE.replace("= true  ", "= false ");
+    let translated = blind.replacen(
+        "\n[[virtual_segment]]",
+        "\n[[segment.vlan_translation]]\nport_a = 10\nport_b = 20\n[[virtual_segment]]",
+        1,
+    );
+    let changes = configuration(&blind, DEFAULT).diff(&configuration(&translated, DEFAULT));
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(
+        restart_needed(
+            &configuration(&blind, DEFAULT),
+            &configuration(&translated, DEFAULT)
+        )
+        .is_empty(),
+        "translations are adopted while the ports stay open"
+    );
     let new = configuration(
         &APPLIANCE.replace(
             "inspected_sessions_max = 20000",

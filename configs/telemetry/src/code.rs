@@ -150,7 +150,7 @@ decision_codes! {
     BlockHelloTimeout = 318, Block, "block-hello-timeout",
         "The ClientHello was not whole in time.";
     BlockIrregularHandshake = 319, Block, "block-irregular-handshake",
-        "A flow to a protected server whose TCP handshake was not seen whole, is signed, or is not one that can be taken over.";
+        "The TCP handshake was not seen whole, is signed, or cannot be taken over; to a protected server, or where the client proxy blocks it.";
 }
 
 impl DecisionCode {

@@ -44,6 +44,8 @@ pub enum CompileError {
 pub struct Policy {
     pub(crate) client_on: bool,
     pub(crate) server_on: bool,
+    /// The directions of a flow may take different ways: none is watched.
+    pub(crate) asymmetric: bool,
     pub(crate) inspected_sessions_max: u32,
     pub(crate) over_limit: OverLimit,
     /// Every port that any enabled policy of any profile looks at: most flows end here.
@@ -157,6 +159,7 @@ impl Policy {
         Ok(Self {
             client_on: appliance.inspection.client,
             server_on: appliance.inspection.server,
+            asymmetric: appliance.network.asymmetric,
             inspected_sessions_max: appliance.limits.inspected_sessions_max,
             over_limit: appliance.limits.over_limit,
             ports,
@@ -167,10 +170,11 @@ impl Policy {
     }
 
     /// Whether the flow of this SYN is to be watched: the server policy that protects its destination, else the client
-    /// policy that listens on its port. `None`: it is forwarded at layer 2 and never tracked.
+    /// policy that listens on its port. `None`: it is forwarded at layer 2 and never tracked, as every flow of an asymmetric
+    /// network is.
     #[must_use]
     pub fn candidate(&self, flow: &FlowFacts) -> Option<Candidate> {
-        if !self.ports.contains(flow.server.port()) {
+        if self.asymmetric || !self.ports.contains(flow.server.port()) {
             return None;
         }
         let number = match self.virtual_segment(flow) {

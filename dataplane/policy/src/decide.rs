@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::borrow::Cow;
 
-use sluice_schema::{OverLimit, TlsVersion};
+use sluice_schema::{IrregularHandshake, OverLimit, TlsVersion};
 use sluice_telemetry::{DecisionCode, OriginVerdict, Verdict};
 
 use crate::compile::{CompiledClient, CompiledProfile, Policy};
@@ -220,10 +220,15 @@ impl Policy {
     }
 
     /// Decides on a flow that has no ClientHello. On a client proxy's port, what is not TLS passes; toward a protected
-    /// server it is blocked.
+    /// server it is blocked. What handshake cannot be followed passes a client proxy unless its settings block it.
     #[must_use]
     pub fn decide_without_hello(&self, candidate: &Candidate, why: NoHello) -> Decision {
         Decision::of(candidate.early.unwrap_or(match (why, candidate.direction) {
+            (NoHello::IrregularHandshake | NoHello::TcpSignature, Direction::Client)
+                if self.blocks_irregular_handshakes(candidate) =>
+            {
+                DecisionCode::BlockIrregularHandshake
+            }
             (NoHello::IrregularHandshake, Direction::Client) => {
                 DecisionCode::BypassIrregularHandshake
             }
@@ -241,6 +246,11 @@ impl Policy {
             (NoHello::NotTls, Direction::Server) => DecisionCode::BlockServerNotTls,
             (NoHello::ServerSpokeFirst, Direction::Server) => DecisionCode::BlockServerCleartext,
         }))
+    }
+
+    fn blocks_irregular_handshakes(&self, candidate: &Candidate) -> bool {
+        self.client(candidate)
+            .is_some_and(|policy| policy.proxy.irregular_handshake == IrregularHandshake::Block)
     }
 
     /// Decides on what the origin's certificate is worth. In server inspection the origin is the protected server

@@ -68,6 +68,14 @@ pub fn explain(policy: &Policy, question: &Question<'_>) -> Explanation {
             ));
         }
     }
+    if policy.asymmetric {
+        steps.say("asymmetric-network mode is on: every flow is forwarded at layer 2".to_owned());
+        return Explanation {
+            verdict: None,
+            code: None,
+            steps: steps.0,
+        };
+    }
     segment(policy, &flow, &mut steps);
     let Some(candidate) = policy.candidate(&flow) else {
         steps.say(format!(

@@ -116,13 +116,17 @@ trust_store = "default"
 "#;
 
 fn configuration(appliance: &str) -> Configuration {
+    configuration_of(appliance, LAB)
+}
+
+fn configuration_of(appliance: &str, lab: &str) -> Configuration {
     let document = |path: &str, text: &str| Document {
         path: path.to_owned(),
         text: text.to_owned(),
     };
     load(&[
         document("appliance.toml", appliance),
-        document("profiles/lab.toml", LAB),
+        document("profiles/lab.toml", lab),
         document("profiles/guests.toml", GUESTS),
     ])
     .unwrap()

@@ -8,6 +8,7 @@ use crate::raw::{RawAppliance, RawDataplane, RawLimits, RawSegment, RawVirtualSe
 use crate::source::KeyPath;
 use crate::validate::Scope;
 use crate::validate::addresses::Network;
+use crate::validate::layer2;
 use crate::{
     Appliance, Dataplane, InspectionSwitches, Limits, PortAddress, Problem, ProfileName, Segment,
     VirtualSegment,
@@ -42,6 +43,8 @@ pub(crate) fn appliance(
         profile_exists,
     );
 
+    let network = layer2::network(&mut scope, &root, raw);
+
     Some(Appliance {
         name: name?,
         profile: profile?,
@@ -51,6 +54,7 @@ pub(crate) fn appliance(
             server: raw.inspection.server,
         },
         limits: limits?,
+        network: network?,
         segments: segments?,
         virtual_segments: virtual_segments?,
     })
@@ -141,9 +145,22 @@ fn limits(scope: &mut Scope<'_, '_>, at: &KeyPath, raw: &RawLimits) -> Option<Li
         );
         return None;
     }
+    if raw.sessions_warning_percent >= raw.sessions_critical_percent {
+        scope.problem(
+            &at.key("sessions_warning_percent"),
+            format!(
+                "`sessions_warning_percent` {} is not below `sessions_critical_percent` {}; a warning comes first, lower it",
+                raw.sessions_warning_percent, raw.sessions_critical_percent
+            ),
+        );
+        return None;
+    }
     Some(Limits {
         inspected_sessions_max: raw.inspected_sessions_max,
         over_limit: raw.over_limit,
+        sessions_warning_percent: raw.sessions_warning_percent,
+        sessions_critical_percent: raw.sessions_critical_percent,
+        on_exhaustion: raw.on_exhaustion,
         flows_max: raw.flows_max,
     })
 }
@@ -183,11 +200,17 @@ fn segments(scope: &mut Scope<'_, '_>, at: &KeyPath, raw: &[RawSegment]) -> Opti
             port("port_a", &segment.port_a),
             port("port_b", &segment.port_b),
         );
+        let translations = layer2::vlan_translations(
+            scope,
+            &at.key("vlan_translation"),
+            &segment.vlan_translation,
+        );
         whole.push((|| {
             Some(Segment {
                 name: name?,
                 port_a: port_a?,
                 port_b: port_b?,
+                vlan_translations: translations?,
             })
         })());
     }

@@ -170,6 +170,7 @@ fn client_proxy(
         block_invalid_certificates: raw.block_invalid_certificates,
         block_expired_certificates: raw.block_expired_certificates,
         reset_client_on_block: raw.reset_client_on_block,
+        irregular_handshake: raw.irregular_handshake,
         session_logging: raw.session_logging,
         tls_versions: tls_versions?,
     })

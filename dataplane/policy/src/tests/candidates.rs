@@ -238,3 +238,16 @@ fn a_reference_that_leads_nowhere_does_not_compile() {
         })
     ));
 }
+
+#[test]
+fn f8_no_flow_of_an_asymmetric_network_is_watched() {
+    let asymmetric = policy_with(
+        "[limits]",
+        "[network]\nasymmetric = true\n[inspection]\nclient = false\nserver = false\n[limits]",
+    );
+    for server in [WEB, LAX, DMZ] {
+        let flow = flow("10.0.0.1", server);
+        assert!(policy().candidate(&flow).is_some(), "{server}");
+        assert_eq!(asymmetric.candidate(&flow), None, "{server}");
+    }
+}

@@ -281,6 +281,36 @@ fn f124_an_excepted_source_passes_whatever_it_sends() {
     }
 }
 
+#[test]
+fn e108_a_client_proxy_blocks_irregular_handshakes_where_its_settings_say_so() {
+    let strict = LAB.replacen(
+        "detection_ports = [9443]",
+        "detection_ports = [9443]\nirregular_handshake = \"block\"",
+        1,
+    );
+    let policy = Policy::compile(&configuration_of(APPLIANCE, &strict)).unwrap();
+    let blocking = policy.candidate(&flow("10.0.0.1", LAX)).unwrap();
+    let passing = policy.candidate(&flow("10.0.0.1", WEB)).unwrap();
+    for (why, passes) in [
+        (
+            NoHello::IrregularHandshake,
+            DecisionCode::BypassIrregularHandshake,
+        ),
+        (NoHello::TcpSignature, DecisionCode::BypassTcpSignature),
+    ] {
+        assert_eq!(
+            policy.decide_without_hello(&blocking, why).code,
+            DecisionCode::BlockIrregularHandshake
+        );
+        assert_eq!(policy.decide_without_hello(&passing, why).code, passes);
+    }
+    assert_eq!(
+        policy.decide_without_hello(&blocking, NoHello::NotTls).code,
+        DecisionCode::BypassNotTls,
+        "only the handshake is meant"
+    );
+}
+
 /// Every code is reached by a test. These are the ones that a policy gives; the others
 /// are the proxy's.
 #[test]
