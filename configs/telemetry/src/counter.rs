@@ -108,6 +108,23 @@ counters! {
     LeafCacheMiss, Counter, "leaf-cache-miss", "Leaves that were not in the cache.";
     LeafCacheBytes, Gauge, "leaf-cache-bytes", "Bytes of the leaf cache in use now.";
 
+    IrregularMidStream, Counter, "irregular-mid-stream", "Flows whose beginning was not seen.";
+    IrregularOneWay, Counter, "irregular-one-way", "Flows of which one direction only is seen.";
+    IrregularSimultaneousOpen, Counter, "irregular-simultaneous-open", "Flows whose ends both sent a SYN, split handshakes among them.";
+    IrregularDataOnSyn, Counter, "irregular-data-on-syn", "Flows whose SYN or SYN-ACK carried data.";
+    IrregularEarlyData, Counter, "irregular-early-data", "Flows whose responder sent data before the handshake was over.";
+    IrregularBadFlags, Counter, "irregular-bad-flags", "Flows that began with SYN together with FIN or RST.";
+    IrregularMalformedOptions, Counter, "irregular-malformed-options", "Flows whose SYN or SYN-ACK had a malformed option.";
+    IrregularUnknownOptions, Counter, "irregular-unknown-options", "Flows whose ends both use an option that is not known.";
+    IrregularMultipath, Counter, "irregular-multipath", "Flows whose ends both use Multipath TCP.";
+    IrregularSigned, Counter, "irregular-signed", "Flows whose segments are signed, by MD5 or TCP-AO.";
+    IrregularAfterEnd, Counter, "irregular-after-end", "Flows on which the client sent data after a reset or after both ends had finished.";
+    DataOnConfirmation, Counter, "data-on-confirmation", "Flows whose third segment carried the client's first bytes.";
+    HeldRepeated, Counter, "held-repeated", "Held client bytes that came again and said the same.";
+    HeldContradicted, Counter, "held-contradicted", "Held client bytes that came again and said something else.";
+    EndedWhileHeld, Counter, "ended-while-held", "Flows that were closed or reset while the client's first bytes were held.";
+    FourTuplesReused, Counter, "four-tuples-reused", "Connections that began on the addresses and ports of one just over.";
+
     TcpRetransmits, Counter, "tcp-retransmits", "Segments sent again, on both halves of flows taken over.";
     TcpOutOfOrder, Counter, "tcp-out-of-order", "Segments received out of order, on both halves of flows taken over.";
     TcpResetsSent, Counter, "tcp-resets-sent", "Resets sent to clients and origins.";

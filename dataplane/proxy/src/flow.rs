@@ -4,6 +4,7 @@ use sluice_flow::{Observer, Retention, TimerId};
 use sluice_packet::{Instant, PacketBuf, TcpFrame};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
+use crate::corners::Over;
 use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::Identity;
@@ -11,7 +12,7 @@ use crate::limits::OBSERVE_TIMEOUT;
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::{Now, holding, observing};
+use crate::{Now, corners, holding, observing};
 
 /// One entry of a core's flow table.
 pub(crate) struct Flow<B> {
@@ -19,6 +20,8 @@ pub(crate) struct Flow<B> {
     pub(crate) state: State<B>,
     /// When the timer wheel calls for this flow, if it does.
     pub(crate) alarm: Option<(TimerId, Instant)>,
+    /// It began on the addresses and ports of a connection just over.
+    pub(crate) reuses: bool,
     /// In the queue of flows to be serviced at the end of the batch.
     pub(crate) queued: bool,
     /// In the queue of flows whose handshake goes on when there is a budget again.
@@ -46,6 +49,8 @@ pub(crate) enum State<B> {
     Holding(Box<Holding<B>>),
     /// Taken over in place.
     Taken(Box<Session>),
+    /// Ended before anything was decided.
+    Over(Over),
     /// Forwarded packet by packet.
     Bypassed(Bypassed),
     /// Nothing passes any more.
@@ -53,9 +58,9 @@ pub(crate) enum State<B> {
 }
 
 /// A flow that passes untouched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bypassed {
-    pub(crate) code: Option<DecisionCode>,
+    pub(crate) code: DecisionCode,
     pub(crate) active: Instant,
     /// FINs seen from client and origin, or a reset.
     pub(crate) client_finished: bool,
@@ -82,6 +87,7 @@ impl<B> State<B> {
             Self::Observing(_) => SessionPhase::Observed,
             Self::Holding(_) => SessionPhase::Held,
             Self::Taken(session) => session.phase(),
+            Self::Over(_) => SessionPhase::Closing,
             Self::Bypassed(_) => SessionPhase::Bypassed,
             Self::Blocked(_) => SessionPhase::Blocked,
         }
@@ -96,7 +102,7 @@ impl<B> State<B> {
             }
             Self::Blocked(blocked) if blocked.told() => Retention::Expendable,
             Self::Holding(_) | Self::Taken(_) | Self::Blocked(_) => Retention::Kept,
-            Self::Bypassed(_) => Retention::Expendable,
+            Self::Over(_) | Self::Bypassed(_) => Retention::Expendable,
         }
     }
 }
@@ -132,6 +138,9 @@ impl<B: PacketBuf> Flow<B> {
                 out.consume(packet);
                 After::Service
             }
+            State::Over(_) => {
+                corners::on_packet_after_end(self, shared, packet, tcp, from_client, now, out)
+            }
             State::Bypassed(bypassed) => {
                 bypassed.on_packet(&self.identity, packet, tcp, from_client, now, out)
             }
@@ -154,7 +163,9 @@ impl<B: PacketBuf> Flow<B> {
         }
         match &mut self.state {
             State::Holding(_) => holding::on_timeout(self, shared, now, out),
-            State::Observing(_) | State::Bypassed(_) | State::Blocked(_) => After::Remove,
+            State::Observing(_) | State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {
+                After::Remove
+            }
             State::Taken(_) => After::Service,
         }
     }
@@ -165,12 +176,14 @@ impl<B: PacketBuf> Flow<B> {
             State::Observing(_) => self.identity.started + OBSERVE_TIMEOUT,
             State::Holding(holding) => holding.next_timeout(),
             State::Taken(session) => session.next_timeout(),
+            State::Over(over) => over.until,
             State::Bypassed(bypassed) => bypassed.next_timeout(),
             State::Blocked(blocked) => blocked.until,
         }
     }
 
-    /// True for a flow whose four-tuple may be used again by a new SYN.
+    /// True for a flow whose addresses and ports a new SYN of its client may use again. Whether it is new enough is for the
+    /// origin to say (RFC 6191): only an answer to it makes a connection.
     pub(crate) fn is_over(&self) -> bool {
         match &self.state {
             State::Observing(_) | State::Holding(_) => false,
@@ -180,7 +193,7 @@ impl<B: PacketBuf> Flow<B> {
                     && (session.blocked().is_none() || self.identity.resets().origin)
             }
             State::Blocked(blocked) => blocked.resets.origin,
-            State::Bypassed(_) => true,
+            State::Over(_) | State::Bypassed(_) => true,
         }
     }
 
@@ -193,7 +206,7 @@ impl<B: PacketBuf> Flow<B> {
             _ => None,
         };
         let code = match &self.state {
-            State::Bypassed(bypassed) => bypassed.code,
+            State::Bypassed(bypassed) => Some(bypassed.code),
             State::Blocked(blocked) => Some(blocked.code),
             _ => account.and_then(|account| account.code),
         };

@@ -16,6 +16,8 @@ pub(crate) enum Kept {
     Held {
         /// Bytes now readable by [`Hold::fresh`] that were not before.
         fresh: usize,
+        /// Some of its bytes were held before.
+        repeated: bool,
     },
     /// Nothing in it is new; the packet may be discarded.
     Duplicate,
@@ -97,6 +99,7 @@ impl<B: PacketBuf> Hold<B> {
         if begin + len <= self.bytes.len() || self.holds_exactly(frame.seq, len) {
             return (Kept::Duplicate, Some(packet));
         }
+        let repeated = begin < self.bytes.len();
         self.items.push(Item {
             packet,
             seq: frame.seq,
@@ -107,6 +110,7 @@ impl<B: PacketBuf> Hold<B> {
         (
             Kept::Held {
                 fresh: self.bytes.len() - before,
+                repeated,
             },
             None,
         )

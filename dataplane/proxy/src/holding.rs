@@ -3,23 +3,22 @@
 use sluice_flow::{Disregard, Observation, Observer, Recorded};
 use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFlags, TcpFrame, TcpSegment};
 use sluice_policy::NoHello;
-use sluice_telemetry::{Counter, DropReason};
+use sluice_telemetry::{Counter, DropReason, EndReason, Verdict};
 use sluice_tls::{ClientHello, ClientHelloReader, HelloProgress};
 
-use crate::Now;
-use crate::flow::{After, Bypassed, Flow, State};
+use crate::corners;
+use crate::flow::{After, Flow, State};
 use crate::hold::{Hold, Kept};
 use crate::identity::Identity;
 use crate::limits::{
     HELD_PACKETS_BEFORE_TAKEOVER, HELLO_TIMEOUT, HOLD_BEFORE_TAKEOVER, HOLD_BYTES_MAX,
     SILENT_TIMEOUT,
 };
-use crate::observing::no_hello;
 use crate::output::{Effects, Output};
 use crate::passing::{forward, pass_or_drop, settle};
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::takeover;
+use crate::{Now, takeover};
 
 /// A flow whose ClientHello is awaited.
 pub(crate) struct Holding<B> {
@@ -117,22 +116,14 @@ pub(crate) fn on_packet<B: PacketBuf>(
         .on_segment(tcp, packet.frame(), side, now.mono)
     {
         Observation::Irregular(why) => {
-            let code = flow.identity.without_hello(no_hello(why)).code;
-            settle(flow, shared, code, (None, None), now, out);
-            return pass_or_drop(flow, packet, tcp, from_client, now, out);
+            let packet = (packet, tcp);
+            return corners::irregular(flow, shared, why, packet, from_client, now, out);
         }
         Observation::Reset => {
-            forward(&flow.identity, packet, from_client, out);
-            return After::Remove;
+            return on_end(flow, shared, packet, (from_client, true), now, out);
         }
         Observation::Finished => {
-            // Both ends have closed and the client has said nothing: there was nothing to decide upon.
-            for held in holding.hold.release() {
-                out.discard(held, DropReason::ClosedFlow);
-            }
-            forward(&flow.identity, packet, from_client, out);
-            flow.state = State::Bypassed(Bypassed::closed(now));
-            return After::Keep;
+            return on_end(flow, shared, packet, (from_client, false), now, out);
         }
         Observation::Disregarded(Disregard::BadChecksum) => {
             out.count(Counter::ChecksumErrors, 1);
@@ -168,6 +159,45 @@ pub(crate) fn on_packet<B: PacketBuf>(
     After::Undisturbed
 }
 
+/// The connection ends. What is held of it was never decided upon, and never leaves; without any there is nothing to tell.
+fn on_end<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    packet: B,
+    (from_client, reset): (bool, bool),
+    now: Now,
+    out: &mut impl Output<B>,
+) -> After {
+    let State::Holding(holding) = &mut flow.state else {
+        return After::Undisturbed;
+    };
+    let spoke = holding.first_byte.is_some();
+    let code = flow.identity.without_hello(NoHello::Malformed).code;
+    if spoke && code.verdict() != Verdict::Block {
+        settle(flow, shared, code, (None, None), now, out);
+        forward(&flow.identity, packet, from_client, out);
+    } else {
+        for held in holding.hold.release() {
+            out.discard(held, DropReason::ClosedFlow);
+        }
+        forward(&flow.identity, packet, from_client, out);
+        if spoke {
+            let (ended, how) = match (reset, from_client) {
+                (false, _) => (EndReason::Closed, "both ends closed"),
+                (true, true) => (EndReason::ClientReset, "the client reset"),
+                (true, false) => (EndReason::OriginReset, "the origin reset"),
+            };
+            let detail = format!("{how} before the ClientHello was whole");
+            let said = (None, Some(detail));
+            shared.decided(&flow.identity, code, ended, said, now, out);
+        }
+    }
+    if spoke {
+        out.count(Counter::EndedWhileHeld, 1);
+    }
+    corners::over(flow, now)
+}
+
 fn from_the_client<B: PacketBuf>(
     flow: &mut Flow<B>,
     shared: &mut Shared,
@@ -195,6 +225,7 @@ fn from_the_client<B: PacketBuf>(
     }
     // The client ends its stream behind a ClientHello that will never be whole.
     let rejected = holding.hold.keep(packet, tcp);
+    out.count(Counter::EndedWhileHeld, 1);
     let code = flow.identity.without_hello(NoHello::Malformed).code;
     let detail = Some("the client closed before its ClientHello was whole".to_owned());
     settle(flow, shared, code, (None, detail), now, out);
@@ -231,6 +262,7 @@ pub(crate) fn keep_payload<B: PacketBuf>(
     }
     match (kept, rejected) {
         (Kept::Contradiction, rejected) => {
+            out.count(Counter::HeldContradicted, 1);
             let code = flow.identity.without_hello(NoHello::Malformed).code;
             let detail = Some("the client sent two versions of the same bytes".to_owned());
             settle(flow, shared, code, (None, detail), now, out);
@@ -238,13 +270,19 @@ pub(crate) fn keep_payload<B: PacketBuf>(
                 pass_or_drop(flow, packet, tcp, true, now, out)
             })
         }
-        (Kept::Held { fresh }, _) => {
+        (Kept::Held { fresh, repeated }, _) => {
+            if repeated {
+                out.count(Counter::HeldRepeated, 1);
+            }
             let progress = holding.reader.feed(holding.hold.fresh(fresh));
             let crowded = holding.hold.len() > HELD_PACKETS_BEFORE_TAKEOVER;
             on_progress(flow, shared, progress, crowded, first, now, out)
         }
         (reason @ (Kept::Duplicate | Kept::Full), Some(packet)) => {
             let full = reason == Kept::Full;
+            if !full {
+                out.count(Counter::HeldRepeated, 1);
+            }
             out.discard(
                 packet,
                 if full {
@@ -332,7 +370,8 @@ fn take_over<B: PacketBuf>(
             .identity
             .without_hello(NoHello::IrregularHandshake)
             .code;
-        settle(flow, shared, code, (None, None), now, out);
+        let detail = Some("what passed is not acknowledged yet".to_owned());
+        settle(flow, shared, code, (None, detail), now, out);
         return After::Keep;
     };
     let (client, origin) = takeover::halves(&recorded, flow.identity.client_side, now.mono);

@@ -33,6 +33,9 @@ pub const BYPASS_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// A bypassed flow after it was seen to end.
 pub const BYPASS_CLOSED_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection that ended before anything was decided is recognised.
+pub const ENDED_LINGER: Duration = Duration::from_secs(10);
+
 /// How long a blocked flow is recognised after its last packet: longer than any end waits between two retransmissions
 /// (RFC 6298 section 2.5 lets implementations stop at 60 s, Linux at 120 s), or what was blocked would pass as a flow
 /// picked up in the middle.

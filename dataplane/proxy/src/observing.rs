@@ -1,16 +1,16 @@
 //! A flow whose handshake is watched. Everything is forwarded: a SYN costs an evictable entry and nothing else.
 
-use sluice_flow::{Irregularity, Observation, Observer};
+use sluice_flow::{Observation, Observer};
 use sluice_packet::{PacketBuf, TcpFrame};
-use sluice_policy::NoHello;
-use sluice_telemetry::DropReason;
+use sluice_telemetry::{Counter, DropReason};
 
 use crate::Now;
+use crate::corners;
 use crate::flow::{After, Flow, State};
 use crate::holding::{self, Holding};
 use crate::identity::Identity;
 use crate::output::Output;
-use crate::passing::{forward, pass_or_drop, picked_up, settle};
+use crate::passing::{forward, picked_up};
 use crate::shared::Shared;
 
 /// The state that a candidate's first SYN opens.
@@ -24,7 +24,7 @@ pub(crate) fn begin<B: PacketBuf>(
 ) -> State<B> {
     match Observer::open(tcp, packet.frame(), identity.client_side, now.mono) {
         Ok(observer) => State::Observing(observer),
-        Err(why) => picked_up(identity, no_hello(why), shared, now, out),
+        Err(why) => picked_up(identity, why, shared, now, out),
     }
 }
 
@@ -48,6 +48,9 @@ pub(crate) fn on_packet<B: PacketBuf>(
                 // It may carry a FIN.
                 observer.passed(tcp);
             }
+            if tcp.payload_len() > 0 {
+                out.count(Counter::DataOnConfirmation, 1);
+            }
             let holding = Holding::new(*observer, tcp, now.mono);
             flow.state = State::Holding(Box::new(holding));
             if tcp.payload_len() == 0 {
@@ -57,19 +60,12 @@ pub(crate) fn on_packet<B: PacketBuf>(
             holding::keep_payload(flow, shared, packet, tcp, from_client, now, out)
         }
         Observation::Irregular(why) => {
-            let code = flow.identity.without_hello(no_hello(why)).code;
-            settle(flow, shared, code, (None, None), now, out);
-            pass_or_drop(flow, packet, tcp, from_client, now, out)
+            let packet = (packet, tcp);
+            corners::irregular(flow, shared, why, packet, from_client, now, out)
         }
-        Observation::Reset => {
+        Observation::Reset | Observation::Finished => {
             forward(&flow.identity, packet, from_client, out);
-            After::Remove
-        }
-        Observation::Reopened => {
-            flow.state = begin(&flow.identity, shared, &packet, tcp, now, out);
-            flow.identity.started = now.mono;
-            flow.identity.started_unix_us = now.unix_us;
-            pass_or_drop(flow, packet, tcp, from_client, now, out)
+            corners::over(flow, now)
         }
         Observation::Disregarded(_) if from_client && tcp.payload_len() > 0 => {
             // Of two handshakes the origin may believe the other one: nothing of the client's passes undecided.
@@ -78,19 +74,11 @@ pub(crate) fn on_packet<B: PacketBuf>(
         }
         Observation::Handshaking
         | Observation::Segment
-        | Observation::Finished
+        | Observation::Reopened
         | Observation::Disregarded(_) => {
             // What its receiver disregards, it may as well get.
             forward(&flow.identity, packet, from_client, out);
             After::Undisturbed
         }
-    }
-}
-
-/// What policy is asked about a handshake that is not one to take over.
-pub(crate) fn no_hello(why: Irregularity) -> NoHello {
-    match why {
-        Irregularity::Signed => NoHello::TcpSignature,
-        _ => NoHello::IrregularHandshake,
     }
 }

@@ -1,10 +1,11 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
+use sluice_flow::Irregularity;
 use sluice_packet::{PacketBuf, PathTemplate, TcpFrame};
-use sluice_policy::NoHello;
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
+use crate::corners;
 use crate::flow::{After, Blocked, Bypassed, Flow, State};
 use crate::generation::Resets;
 use crate::identity::Identity;
@@ -15,23 +16,21 @@ use crate::shared::Shared;
 /// A flow whose handshake was not seen: this appliance was started, or its cable plugged in, in the middle of it.
 pub(crate) fn picked_up<B>(
     identity: &Identity,
-    why: NoHello,
+    why: Irregularity,
     shared: &Shared,
     now: Now,
     out: &mut dyn Effects,
 ) -> State<B> {
-    let decision = identity.without_hello(why);
+    corners::count(why, out);
+    let decision = identity.without_hello(corners::no_hello(why));
     let code = decision.code;
+    let said = (None, Some(why.name().to_owned()));
     if decision.verdict == Verdict::Block {
-        shared.decided(identity, code, EndReason::Blocked, (None, None), now, out);
+        shared.decided(identity, code, EndReason::Blocked, said, now, out);
         return State::Blocked(Blocked::new(code, identity.resets(), now));
     }
-    shared.decided(identity, code, EndReason::Bypassed, (None, None), now, out);
-    State::Bypassed(Bypassed {
-        code: Some(code),
-        active: now.mono,
-        ..Bypassed::default()
-    })
+    shared.decided(identity, code, EndReason::Bypassed, said, now, out);
+    State::Bypassed(Bypassed::new(code, now))
 }
 
 /// Turns a flow into a bypassed or a blocked one, as the code says.
@@ -45,7 +44,9 @@ pub(crate) fn settle<B: PacketBuf>(
 ) {
     match code.verdict() {
         Verdict::Block => block(flow, shared, code, (sni, detail), now, out),
-        Verdict::Bypass | Verdict::Inspect => bypass(flow, shared, code, sni, now, out),
+        Verdict::Bypass | Verdict::Inspect => {
+            bypass(flow, shared, code, (sni, detail), now, out);
+        }
     }
 }
 
@@ -68,13 +69,12 @@ pub(crate) fn pass_or_drop<B: PacketBuf>(
 }
 
 impl Bypassed {
-    /// A flow that both ends have closed without a word.
-    pub(crate) fn closed(now: Now) -> Self {
+    fn new(code: DecisionCode, now: Now) -> Self {
         Self {
-            code: None,
+            code,
             active: now.mono,
-            client_finished: true,
-            origin_finished: true,
+            client_finished: false,
+            origin_finished: false,
         }
     }
 
@@ -174,7 +174,7 @@ fn bypass<B: PacketBuf>(
     flow: &mut Flow<B>,
     shared: &Shared,
     code: DecisionCode,
-    sni: Option<String>,
+    (sni, detail): (Option<String>, Option<String>),
     now: Now,
     out: &mut impl Output<B>,
 ) {
@@ -182,15 +182,11 @@ fn bypass<B: PacketBuf>(
         &flow.identity,
         code,
         EndReason::Bypassed,
-        (sni, None),
+        (sni, detail),
         now,
         out,
     );
-    let bypassed = Bypassed {
-        code: Some(code),
-        active: now.mono,
-        ..Bypassed::default()
-    };
+    let bypassed = Bypassed::new(code, now);
     let before = core::mem::replace(&mut flow.state, State::Bypassed(bypassed));
     if let State::Holding(mut holding) = before {
         for packet in holding.hold.release() {

@@ -4,10 +4,9 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sluice_flow::{FlowId, FlowTable, TimerWheel};
+use sluice_flow::{FlowId, FlowTable, Irregularity, TimerWheel};
 use sluice_packet::{Frame, Instant, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
-use sluice_policy::NoHello;
 use sluice_random::{CoreRandom, RandomError};
 use sluice_telemetry::{Counter, DropReason, EndReason, SessionSummary};
 use sluice_tls::{IdentityError, TlsContext, TlsContextError};
@@ -119,7 +118,7 @@ impl<B: PacketBuf> Worker<B> {
         };
         match self.table.lookup(&tcp.key) {
             Some(id) => self.on_known(id, from, packet, &tcp, now, out),
-            None => self.on_unknown(from, packet, &tcp, now, out),
+            None => self.on_unknown((from, false), packet, &tcp, now, out),
         }
     }
 
@@ -215,7 +214,7 @@ impl<B: PacketBuf> Worker<B> {
 
     fn on_unknown(
         &mut self,
-        from: Side,
+        (from, reuses): (Side, bool),
         packet: B,
         tcp: &TcpFrame,
         now: Now,
@@ -228,8 +227,11 @@ impl<B: PacketBuf> Worker<B> {
         let opens = tcp.flags.syn() && !tcp.flags.ack();
         let as_client = (from, tcp.source, tcp.destination);
         let as_server = (from.other(), tcp.destination, tcp.source);
+        let answers = tcp.flags.syn() && tcp.flags.ack();
         let orientations: &[(Side, SocketAddr, SocketAddr)] = if opens {
             &[as_client]
+        } else if answers {
+            &[as_server]
         } else {
             &[as_client, as_server]
         };
@@ -242,7 +244,8 @@ impl<B: PacketBuf> Worker<B> {
             forward(tcp.key.segment, from, packet, out);
             return;
         };
-        if tcp.flags.rst() {
+        // A reset begins nothing, and neither does what its receiver drops.
+        if tcp.flags.rst() || !(opens || tcp.checksum_ok(packet.frame())) {
             forward(tcp.key.segment, from, packet, out);
             return;
         }
@@ -261,11 +264,12 @@ impl<B: PacketBuf> Worker<B> {
         let state = if opens {
             observing::begin(&identity, &self.shared, &packet, tcp, now, out)
         } else {
-            let signed = tcp.options.signature;
-            let why = if signed {
-                NoHello::TcpSignature
+            let why = if tcp.options.signature {
+                Irregularity::Signed
+            } else if answers {
+                Irregularity::OneWay
             } else {
-                NoHello::IrregularHandshake
+                Irregularity::MidStream
             };
             passing::picked_up(&identity, why, &self.shared, now, out)
         };
@@ -273,6 +277,7 @@ impl<B: PacketBuf> Worker<B> {
             identity,
             state,
             alarm: None,
+            reuses,
             queued: false,
             starved: false,
         };
@@ -315,9 +320,10 @@ impl<B: PacketBuf> Worker<B> {
         }
         let opens = tcp.flags.syn() && !tcp.flags.ack();
         if opens && from_client && flow.is_over() {
-            // The four-tuple is used again.
+            out.count(Counter::FourTuplesReused, 1);
+            let reuses = flow.reuses || matches!(flow.state, State::Over(_));
             self.remove(id, now, out);
-            self.on_unknown(from, packet, tcp, now, out);
+            self.on_unknown((from, reuses), packet, tcp, now, out);
             return;
         }
         let before = flow.state.retention();
@@ -433,7 +439,7 @@ impl<B: PacketBuf> Worker<B> {
                         .session_ended(&flow.identity, &account, now, out);
                 }
             }
-            State::Observing(_) | State::Bypassed(_) | State::Blocked(_) => {}
+            State::Observing(_) | State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {}
         }
     }
 }

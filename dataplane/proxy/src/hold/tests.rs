@@ -34,12 +34,19 @@ fn offer(hold: &mut Hold<TestBuf>, offset: u32, payload: &[u8]) -> Kept {
     hold.offer(buffer, &tcp).0
 }
 
+fn held(fresh: usize) -> Kept {
+    Kept::Held {
+        fresh,
+        repeated: false,
+    }
+}
+
 #[test]
 fn t65_bytes_are_put_in_order_across_the_wrap_and_packets_released_as_they_came() {
     let mut hold = Hold::new(START, 1000);
-    assert_eq!(offer(&mut hold, 20, b"world"), Kept::Held { fresh: 0 });
-    assert_eq!(offer(&mut hold, 10, b"0123456789"), Kept::Held { fresh: 0 });
-    assert_eq!(offer(&mut hold, 0, b"helloHELLO"), Kept::Held { fresh: 25 });
+    assert_eq!(offer(&mut hold, 20, b"world"), held(0));
+    assert_eq!(offer(&mut hold, 10, b"0123456789"), held(0));
+    assert_eq!(offer(&mut hold, 0, b"helloHELLO"), held(25));
     assert_eq!(hold.bytes(), b"helloHELLO0123456789world");
     assert_eq!(hold.fresh(5), b"world");
     let lens: Vec<usize> = hold.release().map(|buffer| buffer.0.len() - 54).collect();
@@ -49,12 +56,16 @@ fn t65_bytes_are_put_in_order_across_the_wrap_and_packets_released_as_they_came(
 #[test]
 fn retransmissions_are_duplicates_and_partial_ones_extend() {
     let mut hold = Hold::new(START, 1000);
-    assert_eq!(offer(&mut hold, 0, b"abcdef"), Kept::Held { fresh: 6 });
+    assert_eq!(offer(&mut hold, 0, b"abcdef"), held(6));
     assert_eq!(offer(&mut hold, 0, b"abcdef"), Kept::Duplicate);
     assert_eq!(offer(&mut hold, 2, b"cd"), Kept::Duplicate);
-    assert_eq!(offer(&mut hold, 4, b"efgh"), Kept::Held { fresh: 2 });
+    let repeated = Kept::Held {
+        fresh: 2,
+        repeated: true,
+    };
+    assert_eq!(offer(&mut hold, 4, b"efgh"), repeated);
     assert_eq!(hold.bytes(), b"abcdefgh");
-    assert_eq!(offer(&mut hold, 20, b"later"), Kept::Held { fresh: 0 });
+    assert_eq!(offer(&mut hold, 20, b"later"), held(0));
     assert_eq!(offer(&mut hold, 20, b"later"), Kept::Duplicate);
     assert_eq!(hold.len(), 3);
 }
@@ -62,11 +73,11 @@ fn retransmissions_are_duplicates_and_partial_ones_extend() {
 #[test]
 fn e104_overlaps_that_say_different_things_are_contradictions() {
     let mut hold = Hold::new(START, 1000);
-    assert_eq!(offer(&mut hold, 0, b"abcdef"), Kept::Held { fresh: 6 });
+    assert_eq!(offer(&mut hold, 0, b"abcdef"), held(6));
     assert_eq!(offer(&mut hold, 3, b"dXf"), Kept::Contradiction);
-    assert_eq!(offer(&mut hold, 10, b"klm"), Kept::Held { fresh: 0 });
+    assert_eq!(offer(&mut hold, 10, b"klm"), held(0));
     assert_eq!(offer(&mut hold, 8, b"ijK"), Kept::Contradiction);
-    assert_eq!(offer(&mut hold, 6, b"ghijklm"), Kept::Held { fresh: 7 });
+    assert_eq!(offer(&mut hold, 6, b"ghijklm"), held(7));
     assert_eq!(hold.bytes(), b"abcdefghijklm");
 }
 
@@ -77,7 +88,7 @@ fn the_hold_is_bounded_in_bytes_and_packets() {
     assert_eq!(offer(&mut hold, u32::MAX, b"x"), Kept::Duplicate);
     for at in 0..HELD_PACKETS_MAX {
         let at = u32::try_from(at).unwrap();
-        assert_eq!(offer(&mut hold, at, b"z"), Kept::Held { fresh: 1 });
+        assert_eq!(offer(&mut hold, at, b"z"), held(1));
     }
     assert_eq!(offer(&mut hold, 100, b"z"), Kept::Full);
 }

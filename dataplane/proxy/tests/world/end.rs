@@ -454,26 +454,34 @@ impl End {
     }
 }
 
-/// An untagged IPv4 frame without TCP options, with a TCP MD5 signature option (RFC 2385) put in.
+/// An untagged IPv4 frame with a TCP MD5 signature option (RFC 2385) put in.
 pub fn with_md5_option(frame: &[u8]) -> Vec<u8> {
+    let mut option = vec![19, 18];
+    option.extend_from_slice(&[0x5a; 16]);
+    with_options(frame, &option)
+}
+
+/// An untagged IPv4 frame with further TCP options put in front of those it has. They are padded to words.
+pub fn with_options(frame: &[u8], options: &[u8]) -> Vec<u8> {
     const IP: usize = 14;
     const TCP: usize = IP + 20;
-    let mut signed = frame[..TCP + 20].to_vec();
-    signed.extend_from_slice(&[19, 18]);
-    signed.extend_from_slice(&[0x5a; 16]);
-    signed.extend_from_slice(&[1, 1]);
-    signed.extend_from_slice(&frame[TCP + 20..]);
-    let length = u16::try_from(signed.len() - IP).unwrap();
-    signed[IP + 2..IP + 4].copy_from_slice(&length.to_be_bytes());
-    signed[TCP + 12] = 10 << 4;
-    signed[IP + 10..IP + 12].fill(0);
-    let header = internet_checksum(&signed[IP..TCP], 0);
-    signed[IP + 10..IP + 12].copy_from_slice(&header.to_be_bytes());
-    signed[TCP + 16..TCP + 18].fill(0);
-    let pseudo = internet_sum(&signed[IP + 12..TCP], 0) + 6 + u32::from(length) - 20;
-    let checksum = internet_checksum(&signed[TCP..], pseudo);
-    signed[TCP + 16..TCP + 18].copy_from_slice(&checksum.to_be_bytes());
-    signed
+    let mut options = options.to_vec();
+    options.resize(options.len().next_multiple_of(4), 1);
+    let mut written = frame[..TCP + 20].to_vec();
+    written.extend_from_slice(&options);
+    written.extend_from_slice(&frame[TCP + 20..]);
+    let length = u16::try_from(written.len() - IP).unwrap();
+    written[IP + 2..IP + 4].copy_from_slice(&length.to_be_bytes());
+    let words = u8::try_from(options.len() / 4).unwrap();
+    written[TCP + 12] += words << 4;
+    written[IP + 10..IP + 12].fill(0);
+    let header = internet_checksum(&written[IP..TCP], 0);
+    written[IP + 10..IP + 12].copy_from_slice(&header.to_be_bytes());
+    written[TCP + 16..TCP + 18].fill(0);
+    let pseudo = internet_sum(&written[IP + 12..TCP], 0) + 6 + u32::from(length) - 20;
+    let checksum = internet_checksum(&written[TCP..], pseudo);
+    written[TCP + 16..TCP + 18].copy_from_slice(&checksum.to_be_bytes());
+    written
 }
 
 /// RFC 1071.

@@ -26,7 +26,9 @@ use sluice_schema::{Certificate, CertificateName, Document, KeyId, Snapshot, loa
 use sluice_telemetry::{Counter, FlowRecord};
 use zeroize::Zeroizing;
 
-pub use certificates::{Issued, Pki};
+#[allow(unused_imports, reason = "each test file uses its part of the world")]
+pub use certificates::Issued;
+pub use certificates::Pki;
 pub use end::{App, End};
 pub use output::Out;
 
