@@ -7,12 +7,27 @@ use sluice_proxy::{Generation, GenerationError};
 use sluice_schema::{Appliance, Snapshot};
 use sluice_shm::{KeySegment, KeySegmentError, SealedSnapshot};
 
+use crate::core_loop::Command;
+use crate::translation::Translations;
+
 /// A generation that can be adopted.
 pub(crate) struct Offer {
     /// As it crossed.
     pub(crate) snapshot: Snapshot,
     /// Compiled, for the cores.
     pub(crate) generation: Arc<Generation>,
+    /// Its VLAN translations, for the cores.
+    pub(crate) translations: Arc<Translations>,
+}
+
+impl Offer {
+    /// What makes a core decide by it.
+    pub(crate) fn command(&self) -> Command {
+        Command::Adopt {
+            generation: Arc::clone(&self.generation),
+            translations: Arc::clone(&self.translations),
+        }
+    }
 }
 
 /// Why a generation is not adopted.
@@ -107,6 +122,7 @@ pub(crate) fn open(generation: u64, descriptors: Vec<OwnedFd>) -> Result<Offer, 
     keys.retire();
     Ok(Offer {
         generation: Arc::new(compiled?),
+        translations: Arc::new(Translations::of(&snapshot.configuration.appliance)),
         snapshot,
     })
 }
@@ -136,7 +152,9 @@ pub(crate) fn boot_change(booted: &Appliance, offered: &Appliance) -> BootChange
         .segments
         .iter()
         .zip(&offered.segments)
-        .find(|(old, new)| old != new)
+        .find(|(old, new)| {
+            (&old.name, &old.port_a, &old.port_b) != (&new.name, &new.port_a, &new.port_b)
+        })
     {
         return BootChange::Segments(format!("segment {} is not as it was", new.name));
     }

@@ -144,7 +144,7 @@ pub(crate) fn boot(
         rings.push(ring);
         let (commands, taken) = bounded(COMMANDS_MAX);
         // Before the first packet, so that none passes a core that knows of no policy yet.
-        let _ = commands.try_send(Command::Adopt(Arc::clone(&offer.generation)));
+        let _ = commands.try_send(offer.command());
         let adopted = Arc::new(AtomicU64::new(0));
         let work = Core {
             position,

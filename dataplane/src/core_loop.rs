@@ -19,12 +19,18 @@ use crate::idle::Idle;
 use crate::limits::{COMPLETIONS_PER_TURN, GAUGE_INTERVAL, HANDOFF_PACKETS_PER_TURN};
 use crate::output::{Wire, WirePort, port_position};
 use crate::ports::CorePort;
+use crate::translation::Translations;
 use crate::wall_clock::CoreClock;
 
 /// What the main loop tells a core. Taken between two batches.
 pub(crate) enum Command {
     /// New flows get this generation from now on.
-    Adopt(Arc<Generation>),
+    Adopt {
+        /// The policy.
+        generation: Arc<Generation>,
+        /// What frames leave with, from now on.
+        translations: Arc<Translations>,
+    },
     /// List up to `limit` flows.
     Sessions {
         /// At most this many.
@@ -128,7 +134,7 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
     let mut wire_ports = Vec::with_capacity(ports.len());
     for (port, share) in ports.into_iter().enumerate() {
         debug_assert_eq!(port, port_position(share.segment, share.side));
-        wire_ports.push(WirePort::new(share.side, share.tx));
+        wire_ports.push(WirePort::new(share.segment, share.side, share.tx));
         if let Some(queue) = share.rx {
             receive.push(Receive {
                 port,
@@ -218,7 +224,11 @@ impl Turn<'_> {
         while let Ok(command) = self.commands.try_recv() {
             any = true;
             match command {
-                Command::Adopt(generation) => {
+                Command::Adopt {
+                    generation,
+                    translations,
+                } => {
+                    self.wire.translate(translations);
                     let number = generation.number();
                     self.worker.adopt(generation);
                     self.stats.adopt(number);
@@ -253,8 +263,9 @@ impl Turn<'_> {
             }
             any = true;
             let mut bytes = 0;
-            for packet in burst.drain() {
+            for mut packet in burst.drain() {
                 bytes += packet.len() as u64;
+                self.wire.take_in(segment, side, &mut packet);
                 self.deal(port, segment, side, packet, now);
             }
             self.wire.received(side, packets as u64, bytes);

@@ -20,6 +20,7 @@ mod main_loop;
 mod output;
 mod ports;
 mod status;
+mod translation;
 mod wall_clock;
 
 use std::path::PathBuf;

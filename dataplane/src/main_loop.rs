@@ -235,9 +235,7 @@ impl MainLoop {
                 self.announced.clear();
                 for core in &self.plane.cores {
                     // A core that does not take commands is stuck; its missing acknowledgement names it.
-                    let _ = core
-                        .commands
-                        .try_send(Command::Adopt(Arc::clone(&offer.generation)));
+                    let _ = core.commands.try_send(offer.command());
                 }
             }
             Err(error) => refuse(&mut self.control, generation, &error.to_string()),

@@ -1,9 +1,10 @@
 //! Where a worker's frames, events, jobs and counts go.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use dpdk::{Burst, Mbuf, Mempool};
-use sluice_packet::{SegmentId, Side};
+use sluice_packet::{PacketBuf, SegmentId, Side};
 use sluice_proxy::{Effects, ForgeDone, ForgeJob, Output};
 use sluice_shm::{CoreStats, EventProducer};
 use sluice_telemetry::{Counter, DropReason, Event, FlowRecord};
@@ -12,6 +13,7 @@ use crate::handoff::{Handoff, Mesh};
 use crate::helpers::HelperPort;
 use crate::limits::TX_PENDING_PACKETS_MAX;
 use crate::ports::Transmit;
+use crate::translation::Translations;
 
 /// One core's way out.
 pub(crate) struct Wire<'core> {
@@ -23,10 +25,13 @@ pub(crate) struct Wire<'core> {
     /// Jobs that found the helpers' queue full.
     backlog: VecDeque<ForgeJob>,
     mesh: Option<&'core Mesh>,
+    /// Absent when every frame keeps its VLAN.
+    translations: Option<Arc<Translations>>,
 }
 
 /// One port, with the frames that wait to be sent.
 pub(crate) struct WirePort {
+    segment: SegmentId,
     side: Side,
     tx: Transmit,
     pending: Burst<TX_PENDING_PACKETS_MAX>,
@@ -34,8 +39,9 @@ pub(crate) struct WirePort {
 
 impl WirePort {
     /// With nothing waiting.
-    pub(crate) fn new(side: Side, tx: Transmit) -> Self {
+    pub(crate) fn new(segment: SegmentId, side: Side, tx: Transmit) -> Self {
         Self {
+            segment,
             side,
             tx,
             pending: Burst::new(),
@@ -66,6 +72,19 @@ impl<'core> Wire<'core> {
             helpers,
             backlog: VecDeque::new(),
             mesh,
+            translations: None,
+        }
+    }
+
+    /// What frames leave with from now on.
+    pub(crate) fn translate(&mut self, translations: Arc<Translations>) {
+        self.translations = (!translations.is_empty()).then_some(translations);
+    }
+
+    /// A frame that has just come in gets the VLAN by which its segment knows it.
+    pub(crate) fn take_in(&self, segment: SegmentId, side: Side, packet: &mut Mbuf) {
+        if let Some(translations) = &self.translations {
+            translations.received(segment, side, packet.frame_mut());
         }
     }
 
@@ -106,11 +125,15 @@ impl<'core> Wire<'core> {
     }
 
     /// A frame for this port, from the worker or from a core that cannot send there itself.
-    pub(crate) fn transmit(&mut self, position: usize, packet: Mbuf) {
+    pub(crate) fn transmit(&mut self, position: usize, mut packet: Mbuf) {
         let refused = match self.ports.get_mut(position) {
             None => Some((packet, DropReason::UnknownSegment)),
             Some(port) => {
                 let bytes = packet.len() as u64;
+                // A frame that changes cores is translated by the core that sends it.
+                if let (Some(translations), Transmit::Own(_)) = (&self.translations, &port.tx) {
+                    translations.sent(port.segment, port.side, packet.frame_mut());
+                }
                 match queue(port, position, packet, self.mesh) {
                     Ok(()) => {
                         let side = port.side;

@@ -87,6 +87,46 @@ fn frames_that_are_none_of_its_business_pass_untouched_both_ways() {
 }
 
 #[test]
+fn f9_a_translated_vlan_changes_sides_with_its_partners_identifier() {
+    let harness = Harness::new();
+    let frame = |tag_type: u16, vlan: u16| {
+        let mut frame = vec![2; 12];
+        frame.extend(tag_type.to_be_bytes());
+        frame.extend((0x6000 | vlan).to_be_bytes());
+        frame.extend([0x08, 0x06]);
+        frame.extend([0; 46]);
+        frame
+    };
+    let side = |vlan: u16| [frame(0x8100, vlan), frame(0x88a8, vlan), frame(0x8100, 300)];
+    let (port_a, port_b) = (
+        harness.pcap_port(0, &side(100)),
+        harness.pcap_port(1, &side(200)),
+    );
+    let documents = appliance(&segment(&port_a.devargs, &port_b.devargs));
+    let translated = format!(
+        "[inspection]\nclient = false\nserver = false\n{documents}\
+         [[segment.vlan_translation]]\nport_a = 100\nport_b = 200\n"
+    );
+    let mut dataplane = harness.start();
+    let control = harness.accept();
+    control.expect_hello(&[], None);
+    control.publish(1, &translated);
+    let stats = control
+        .expect_hello(&[1], Some(1))
+        .expect("a statistics segment");
+    harness::eventually("every frame passes", || {
+        stats.total(Counter::TxPacketsA) + stats.total(Counter::TxPacketsB) == 6
+    });
+    // The ports are the same without the translation: that is no reason to refuse it.
+    control.publish(2, &documents);
+    control.wait_adopted(2);
+    dataplane.signal(Signal::TERM);
+    assert_eq!(dataplane.exit_status(), 0);
+    assert_eq!(port_b.sent(), side(200), "A to B");
+    assert_eq!(port_a.sent(), side(100), "B to A");
+}
+
+#[test]
 fn ports_on_kernel_interfaces_open_and_pass_frames() {
     if !rustix::process::geteuid().is_root() {
         let ports = segment_of("tap:sl-tap-a", "tap:sl-tap-b");
