@@ -194,7 +194,9 @@ fn poll_until(stop: &AtomicBool, turn: &mut Turn<'_>, clock: &mut CoreClock, mut
                 .add_idle_ns(clock.clock().nanos(began.saturating_sub(ended)));
         }
     }
-    turn.wire.flush();
+    let now = clock.at(cycles());
+    turn.worker.shutdown(now, &mut turn.wire);
+    while turn.wire.flush() {}
 }
 
 impl Turn<'_> {

@@ -93,6 +93,7 @@ counters! {
     FlowsCandidate, Counter, "flows-candidate", "Flows whose first SYN matched a client or server policy.";
     FlowsEvicted, Counter, "flows-evicted", "Watched flows forgotten to make room for new ones.";
     SessionsInspected, Counter, "sessions-inspected", "Flows taken over since the start.";
+    SessionsStopped, Counter, "sessions-stopped", "Flows taken over whose ends were reset because the data plane stopped.";
     BytesInspectedToOrigin, Counter, "bytes-inspected-to-origin", "Plaintext bytes inspected from client to origin.";
     BytesInspectedToClient, Counter, "bytes-inspected-to-client", "Plaintext bytes inspected from origin to client.";
 

@@ -333,15 +333,18 @@ fn on_hello<B: PacketBuf>(
     out.count(Counter::ClientHellos, 1);
     let decision = flow.identity.decide(&hello, shared, 0, now);
     let Some(decided) = decision.proof() else {
-        settle(flow, shared, decision.code, (hello.sni, None), now, out);
+        let note = decision.note.map(|note| note.name().to_owned());
+        settle(flow, shared, decision.code, (hello.sni, note), now, out);
         return After::Keep;
     };
+    let note = decision.note;
     take_over(flow, shared, now, out, |client, origin| {
-        Session::inspect(client, origin, hello, decided, now.mono)
+        Session::inspect((client, origin), hello, decided, note, now.mono)
     })
 }
 
-/// Takes over before the ClientHello is whole: the client's window opens, and the rest is read from there.
+/// Takes over before the ClientHello is whole: the client's window opens, and the rest is read from there. What is bypassed
+/// whatever it says is not taken over for it.
 fn collect<B: PacketBuf>(
     flow: &mut Flow<B>,
     shared: &mut Shared,
@@ -349,6 +352,10 @@ fn collect<B: PacketBuf>(
     now: Now,
     out: &mut impl Output<B>,
 ) -> After {
+    if let Some(early) = flow.identity.candidate.early() {
+        settle(flow, shared, early.code, (None, None), now, out);
+        return After::Keep;
+    }
     let deadline = first + HELLO_TIMEOUT;
     take_over(flow, shared, now, out, |client, origin| {
         Session::collect(client, origin, deadline, now.mono)
@@ -377,12 +384,17 @@ fn take_over<B: PacketBuf>(
     let (client, origin) = takeover::halves(&recorded, flow.identity.client_side, now.mono);
     let mut session = session(client, origin);
     let segment = flow.identity.segment;
+    let recent = recorded.toward_originator.timestamps;
     for packet in holding.hold.release() {
         if let sluice_packet::Frame::Tcp(tcp) = sluice_packet::parse(segment, packet.frame()) {
-            session
-                .half(true, now.mono)
-                .tcp
-                .on_segment(now.mono, &tcp.segment(packet.frame()));
+            let mut held = tcp.segment(packet.frame());
+            if let (Some(clock), Some(stamp)) = (recent, &mut held.options.timestamps) {
+                // It was found acceptable when it came. A copy that came later has moved the clock on since.
+                let recent = SeqNum(clock.echo_recent);
+                stamp.value = SeqNum(stamp.value).max(recent).0;
+            }
+            let half = session.half(true, now.mono);
+            half.tcp.on_segment(now.mono, &held);
         }
         out.consume(packet);
     }

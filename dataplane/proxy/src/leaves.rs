@@ -44,6 +44,8 @@ pub(crate) struct Leaves {
     key: Arc<LeafKey>,
     signer: LeafSigner,
     jobs: HashMap<u64, Job>,
+    /// Which job forges a leaf.
+    forging: HashMap<LeafCacheKey, u64>,
     next_job: u64,
     waiters: usize,
 }
@@ -64,6 +66,7 @@ impl Leaves {
             key,
             signer,
             jobs: HashMap::new(),
+            forging: HashMap::new(),
             next_job: 0,
             waiters: 0,
         })
@@ -114,6 +117,7 @@ impl Leaves {
                 }
                 let id = self.next_job;
                 self.next_job += 1;
+                self.forging.insert(key.clone(), id);
                 self.jobs.insert(
                     id,
                     Job {
@@ -137,6 +141,7 @@ impl Leaves {
         let Some(job) = self.jobs.remove(&done.id) else {
             return (Vec::new(), Err(String::new()));
         };
+        self.forging.remove(&job.key);
         self.waiters -= job.waiters.len();
         let settled = self
             .settle(job.key, done.result, out)
@@ -162,9 +167,9 @@ impl Leaves {
         if self.waiters >= LEAF_WAITERS_MAX {
             return Leaf::Failed(LeafError::Overload);
         }
-        let job = self.jobs.iter_mut().find(|(_, job)| job.key == *key);
+        let job = self.forging.get(key).and_then(|id| self.jobs.get_mut(id));
         match job {
-            Some((_, job)) => {
+            Some(job) => {
                 job.waiters.push(flow);
                 self.waiters += 1;
                 Leaf::Wait

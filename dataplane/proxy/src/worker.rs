@@ -174,6 +174,31 @@ impl<B: PacketBuf> Worker<B> {
         worked
     }
 
+    /// The process ends: both ends of every flow that is taken over are reset, for nobody stands in for them any more, and
+    /// what is held is given back. Flows that pass go on by themselves.
+    pub fn shutdown(&mut self, now: Now, out: &mut impl Output<B>) {
+        let flows: Vec<FlowId> = self.table.iter().map(|(id, _, _)| id).collect();
+        for id in flows {
+            if let Some(flow) = self.table.get_mut(id)
+                && let State::Taken(session) = &mut flow.state
+            {
+                let mut turn = Turn {
+                    flow: id,
+                    identity: &flow.identity,
+                    shared: &mut self.shared,
+                    now,
+                    out,
+                    budget: &mut 0,
+                    starved: false,
+                };
+                if session.stop(&mut turn) {
+                    turn.out.count(Counter::SessionsStopped, 1);
+                }
+            }
+            self.remove(id, now, out);
+        }
+    }
+
     /// When [`Self::poll`] has work again if no packet comes; now, if it has work left.
     #[must_use]
     pub fn next_timeout(&self, now: Instant) -> Option<Instant> {

@@ -3,140 +3,13 @@
 
 mod world;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_packet::{PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, VlanStack, emit};
+use sluice_packet::{Frame, SeqNum, Side, TcpFlags, parse};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
-use world::{App, Pki, Settings, World, end::with_options};
-
-const CLIENT: &str = "10.1.0.1:40000";
-const ORIGIN: &str = "10.2.0.1:443";
-const PROTECTED: &str = "10.2.0.8:8443";
-const C: SeqNum = SeqNum(1000);
-const O: SeqNum = SeqNum(9000);
-const NONE: SeqNum = SeqNum(0);
-const SYN: TcpFlags = TcpFlags::SYN;
-const ACK: TcpFlags = TcpFlags::ACK;
-const FIN: TcpFlags = TcpFlags::FIN;
-const RST: TcpFlags = TcpFlags::RST;
-
-/// The beginning of a ClientHello of 400 bytes.
-const BEGINNING: &[u8] = &[22, 3, 1, 1, 139, 1, 0, 1, 135, 3, 3, 7, 7, 7, 7, 7];
-
-/// Two ends written by hand, and the appliance between them.
-struct Script {
-    world: World,
-    server: &'static str,
-}
-
-impl Script {
-    fn to(server: &'static str) -> Self {
-        let silent = || App::raw(&[]);
-        Self {
-            world: World::with(&Settings::default(), &pki(), silent(), silent()),
-            server,
-        }
-    }
-
-    fn new() -> Self {
-        Self::to(ORIGIN)
-    }
-
-    /// With the three segments of a regular handshake behind it.
-    fn established() -> Self {
-        let mut script = Self::new();
-        script.handshake(C, O);
-        script
-    }
-
-    fn handshake(&mut self, client: SeqNum, origin: SeqNum) {
-        self.pass(Side::A, client, NONE, SYN, b"");
-        self.pass(Side::B, origin, client + 1, SYN | ACK, b"");
-        self.pass(Side::A, client + 1, origin + 1, ACK, b"");
-    }
-
-    #[expect(clippy::unwrap_used, reason = "what the test writes is right")]
-    fn frame(&self, from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, text: &[u8]) -> Vec<u8> {
-        let (source, destination) = match from {
-            Side::A => (CLIENT, self.server),
-            Side::B => (self.server, CLIENT),
-        };
-        let path = PathTemplate::new(
-            [2, 0, 0, 0, 0, 1],
-            [2, 0, 0, 0, 0, 2],
-            VlanStack::UNTAGGED,
-            source.parse().unwrap(),
-            destination.parse().unwrap(),
-        );
-        let segment = TcpSegment {
-            seq,
-            ack,
-            flags,
-            window: 60_000,
-            payload: text,
-            ..TcpSegment::default()
-        };
-        let mut frame = vec![0; 2048];
-        let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-        frame.truncate(len);
-        frame
-    }
-
-    /// What leaves when `frame` comes in.
-    fn give(&mut self, from: Side, frame: Vec<u8>) -> Vec<(Side, Vec<u8>)> {
-        self.world.inject(from, frame);
-        let now = self.world.now();
-        self.world.worker.poll(now, &mut self.world.out);
-        self.world.out.frames.drain(..).collect()
-    }
-
-    fn send(
-        &mut self,
-        from: Side,
-        seq: SeqNum,
-        ack: SeqNum,
-        flags: TcpFlags,
-        text: &[u8],
-    ) -> Vec<(Side, Vec<u8>)> {
-        let frame = self.frame(from, seq, ack, flags, text);
-        self.give(from, frame)
-    }
-
-    /// A segment that passes as it came.
-    fn pass(&mut self, from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, text: &[u8]) {
-        let frame = self.frame(from, seq, ack, flags, text);
-        let left = self.give(from, frame.clone());
-        assert_eq!(left, [(from.other(), frame)], "{from:?} {flags:?} passes");
-    }
-
-    /// A segment that goes no further.
-    fn stop(&mut self, from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, text: &[u8]) {
-        let left = self.send(from, seq, ack, flags, text);
-        let through = left.iter().filter(|(to, _)| *to == from.other());
-        let payload: usize = through.map(|(_, frame)| world::payload_len(frame)).sum();
-        assert_eq!(payload, 0, "{from:?} {flags:?} goes no further");
-    }
-
-    fn count(&self, counter: Counter) -> u64 {
-        self.world.count(counter)
-    }
-
-    fn logged(&self, code: DecisionCode, detail: &str) {
-        let event = self.world.event();
-        assert_eq!(
-            (event.code, event.detail.as_deref()),
-            (code, Some(detail)),
-            "{event:?}"
-        );
-        assert_eq!(self.count(Counter::Decision(code)), 1);
-    }
-}
-
-fn pki() -> Arc<Pki> {
-    thread_local!(static PKI: Arc<Pki> = Arc::new(Pki::new()));
-    PKI.with(Arc::clone)
-}
+use world::end::with_options;
+use world::script::{ACK, BEGINNING, C, FIN, NONE, O, ORIGIN, PROTECTED, RST, SYN, Script, pki};
+use world::{App, PROFILE, Settings, World};
 
 /// Toward both kinds of proxy: the last of `steps` is what makes the flow irregular, and has the counter and the detail.
 fn irregular(
@@ -455,4 +328,144 @@ fn p82_a_wrong_checksum_begins_no_flow() {
     frame[last] ^= 1;
     assert_eq!(script.give(Side::A, frame.clone()), [(Side::B, frame)]);
     assert_eq!(script.count(Counter::FlowsCandidate), 0);
+}
+
+fn blocking() -> Settings {
+    Settings {
+        profile: PROFILE.replace(
+            "detection_ports",
+            "irregular_handshake = \"block\"\ndetection_ports",
+        ),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn p103_e108_where_the_setting_says_so_a_client_proxy_blocks_what_is_irregular() {
+    type Steps<'a> = &'a [(Side, SeqNum, SeqNum, TcpFlags, &'a [u8])];
+    let cases: [(&str, Steps<'_>); 4] = [
+        ("mid-stream", &[(Side::A, C, O, ACK, b"middle")]),
+        (
+            "one-way",
+            &[
+                (Side::A, C, NONE, SYN, b""),
+                (Side::A, C + 1, O + 1, ACK, b"unanswered"),
+            ],
+        ),
+        (
+            "simultaneous-open",
+            &[
+                (Side::A, C, NONE, SYN, b""),
+                (Side::B, O, NONE, SYN, b""),
+                (Side::A, C + 1, O + 1, ACK, b"opened"),
+            ],
+        ),
+        ("data-on-syn", &[(Side::A, C, NONE, SYN, b"early")]),
+    ];
+    for (name, steps) in cases {
+        let mut script = Script::under(&blocking(), ORIGIN);
+        for (from, seq, ack, flags, text) in steps {
+            if text.is_empty() {
+                script.send(*from, *seq, *ack, *flags, text);
+            } else {
+                script.stop(*from, *seq, *ack, *flags, text);
+            }
+        }
+        script.logged(DecisionCode::BlockIrregularHandshake, name);
+        assert_eq!(DecisionCode::BlockIrregularHandshake.number(), 319);
+        assert!(script.count(Counter::TcpResetsSent) > 0, "{name}");
+    }
+}
+
+#[test]
+fn d121_e112_a_handshake_evicted_by_a_flood_is_blocked_where_the_setting_says_so() {
+    let settings = Settings {
+        flows_max: 16,
+        ..blocking()
+    };
+    let mut script = Script::under(&settings, ORIGIN);
+    script.pass(Side::A, C, NONE, SYN, b"");
+    for port in 0..64 {
+        let source = format!("10.1.0.2:{}", 50_000 + port);
+        let syn = script.world.client.stray_from(&source, 1, SYN, b"");
+        script.give(Side::A, syn);
+    }
+    script.stop(Side::A, C + 1, O + 1, ACK, b"the second half");
+    script.logged(DecisionCode::BlockIrregularHandshake, "mid-stream");
+}
+
+#[test]
+fn p97_held_segments_older_than_a_copy_that_came_later_are_not_lost() {
+    let mut hello = Vec::new();
+    let App::TlsClient { mut connection, .. } =
+        App::client(&pki().trusted, "good.test", &[], b"", 0)
+    else {
+        return;
+    };
+    connection.write_tls(&mut hello).ok();
+    let (first, second) = hello.split_at(100);
+    let mut script = Script::new();
+    script.clock = Some(10);
+    script.handshake(C, O);
+    // The second part was sent before the first one's repetition, and held before it.
+    script.clock = Some(12);
+    script.stop(Side::A, C + 101, O + 1, ACK, &second[..100]);
+    script.clock = Some(11);
+    script.stop(Side::A, C + 1, O + 1, ACK, first);
+    script.clock = Some(30);
+    script.stop(Side::A, C + 1, O + 1, ACK, first);
+    script.clock = Some(31);
+    let left = script.send(Side::A, C + 201, O + 1, ACK, &second[100..]);
+    assert_eq!(script.count(Counter::SessionsInspected), 1);
+    let end = C + 1 + u32::try_from(hello.len()).unwrap_or(0);
+    let now = script.world.now();
+    // All of it is acknowledged, at the latest when a delayed acknowledgement is due.
+    let later = sluice_proxy::Now {
+        mono: now.mono + Duration::from_millis(100),
+        ..now
+    };
+    script.world.worker.poll(later, &mut script.world.out);
+    let acknowledged: Vec<SeqNum> = script
+        .world
+        .out
+        .frames
+        .iter()
+        .chain(&left)
+        .filter(|(to, _)| *to == Side::A)
+        .filter_map(|(_, frame)| match parse(world::SEGMENT, frame) {
+            Frame::Tcp(tcp) => Some(tcp.ack),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(acknowledged.last(), Some(&end));
+}
+
+#[test]
+fn stopping_resets_both_ends_of_what_is_inspected_and_gives_back_what_is_held() {
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
+    let pki = pki();
+    let client = App::client(&pki.trusted, "good.test", &[], REQUEST, 10);
+    let server = App::server(&pki.origin_root.leaf(&["good.test"]), &[], 10_000, b"");
+    let mut world = World::with(&Settings::default(), &pki, client, server);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.count(Counter::FlowsTaken), 1);
+    let mut script = Script {
+        world,
+        server: "10.2.0.2:443",
+        clock: None,
+    };
+    script.handshake(C, O);
+    script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+    let mut world = script.world;
+    let now = world.now();
+    world.worker.shutdown(now, &mut world.out);
+    assert_eq!(world.out.discarded, [DropReason::ClosedFlow]);
+    assert_eq!(world.count(Counter::SessionsStopped), 1);
+    assert_eq!(world.event().ended, EndReason::Stopped);
+    assert_eq!(world.event().code, DecisionCode::InspectedClient);
+    world.run(Duration::from_secs(1));
+    assert!(world.client.tcp().is_some_and(|tcp| tcp.is_closed()));
+    assert!(world.origin.tcp().is_some_and(|tcp| tcp.is_closed()));
+    assert_eq!(world.count(Counter::FlowsTaken), 0);
+    assert_eq!(world.count(Counter::FlowsObserved), 0);
 }

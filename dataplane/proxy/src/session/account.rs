@@ -1,5 +1,6 @@
 //! What the log will say about a session.
 
+use sluice_policy::Note;
 use sluice_telemetry::{Application, DecisionCode, EndReason, LegFacts, OriginVerdict};
 
 /// Facts collected over the life of one flow.
@@ -17,4 +18,11 @@ pub(crate) struct Account {
     pub(crate) bytes_to_client: u64,
     pub(crate) ended: Option<EndReason>,
     pub(crate) detail: Option<String>,
+}
+
+impl Account {
+    /// What should be known although it changed nothing; a failure says more.
+    pub(crate) fn note(&mut self, note: Option<Note>) {
+        self.detail = note.map(|note| note.name().to_owned());
+    }
 }

@@ -58,6 +58,7 @@ impl Collecting {
         turn.out.count(Counter::ClientHellos, 1);
         session.account.sni.clone_from(&hello.sni);
         let decision = turn.identity.decide(&hello, turn.shared, 1, turn.now);
+        session.account.note(decision.note);
         let Some(proof) = decision.proof() else {
             return decided(session, decision.code);
         };

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use sluice_flow::FlowId;
 use sluice_packet::Instant;
 use sluice_pki::ForgedLeaf;
-use sluice_policy::PolicyDecided;
+use sluice_policy::{Note, PolicyDecided};
 use sluice_tcp::{CloseReason, StateName};
 use sluice_telemetry::{Counter, DecisionCode, EndReason, Party, SessionPhase, Verdict};
 use sluice_tls::ClientHello;
@@ -154,21 +154,17 @@ impl Session {
 
     /// Takes over to inspect.
     pub(crate) fn inspect(
-        client: Half,
-        origin: Half,
+        (client, origin): (Half, Half),
         hello: Box<ClientHello>,
         decided: PolicyDecided,
+        note: Option<Note>,
         now: Instant,
     ) -> Self {
         let stage = Stage::MeetingOrigin(Box::new(MeetingOrigin::new(decided)));
-        Self::new(
-            client,
-            origin,
-            stage,
-            Some(hello),
-            now + HANDSHAKE_TIMEOUT,
-            now,
-        )
+        let deadline = now + HANDSHAKE_TIMEOUT;
+        let mut session = Self::new(client, origin, stage, Some(hello), deadline, now);
+        session.account.note(note);
+        session
     }
 
     fn new(
@@ -395,7 +391,7 @@ impl Session {
     /// Ends the session by decision or failure: resets go out as the profile says.
     fn fail(&mut self, failure: Failure, identity: &Identity, now: Instant) {
         self.account.code = Some(failure.code);
-        self.account.detail = failure.detail;
+        self.account.detail = failure.detail.or(self.account.detail.take());
         self.blocked = Some(failure.code);
         let resets = identity.resets();
         for (half, reset) in [
@@ -423,6 +419,21 @@ impl Session {
             } else {
                 CLOSED_LINGER
             };
+    }
+
+    /// Ends the session because the process ends: whatever of it still lives is reset. True if any of it did.
+    pub(crate) fn stop(&mut self, turn: &mut Turn<'_>) -> bool {
+        let lived = !(self.client.tcp.is_closed() && self.origin.tcp.is_closed());
+        self.client.tcp.abort();
+        self.origin.tcp.abort();
+        if !self.is_closing() {
+            // Before both handshakes are done there is no better code than the one they fail by.
+            let code = self.account.code;
+            self.account.code = code.or(Some(DecisionCode::BlockOriginHandshakeFailed));
+            self.end(EndReason::Stopped, turn.now.mono);
+        }
+        self.transmit(turn);
+        lived
     }
 
     /// The account, once, when the session has ended.

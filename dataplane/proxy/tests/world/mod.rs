@@ -13,6 +13,7 @@
 pub mod certificates;
 pub mod end;
 pub mod output;
+pub mod script;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
