@@ -211,6 +211,10 @@ impl PacketBuf for Mbuf {
             Verified::Tcp
         }
     }
+
+    fn truncate(&mut self, len: usize) {
+        Self::truncate(self, len);
+    }
 }
 
 impl Drop for Mbuf {

@@ -51,7 +51,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
             if tcp.payload_len() > 0 {
                 out.count(Counter::DataOnConfirmation, 1);
             }
-            let holding = Holding::new(*observer, tcp, now.mono);
+            let holding = Holding::new(observer.clone(), tcp, now.mono);
             flow.state = State::Holding(Box::new(holding));
             if tcp.payload_len() == 0 {
                 forward(&flow.identity, packet, from_client, out);

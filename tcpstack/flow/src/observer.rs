@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use sluice_packet::{FlowKey, Instant, SeqNum, Side, TcpFrame};
+use sluice_packet::{Encapsulation, FlowKey, Instant, SeqNum, Side, TcpFrame};
 
 use self::end::{
     ECN, EndRecord, FIN, MULTIPATH, SACK, SCALE, SHIFTED, TIMESTAMPS, UNKNOWN, no_data,
@@ -17,11 +17,13 @@ mod end;
 ///
 /// It believes what the receiving end would believe: segments with a wrong checksum, out of the window or with a stale
 /// timestamp teach it nothing. It does not look at policy, holds no packets, and knows no timeouts.
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub struct Observer {
     opened: Instant,
     originator: EndRecord,
     responder: EndRecord,
+    /// The tunnel around what originator and responder send: few flows are in one.
+    outer: Option<Box<[Option<Encapsulation>; 2]>>,
     phase: Phase,
     originator_is_lower: bool,
     originator_side: Side,
@@ -69,6 +71,7 @@ impl Observer {
             originator: record,
             // The first SYN-ACK replaces it.
             responder: record,
+            outer: Encapsulation::from_frame(tcp, bytes).map(|outer| Box::new([Some(outer), None])),
             phase: if checked {
                 Phase::SynSent
             } else {
@@ -227,8 +230,29 @@ impl Observer {
             timestamps: self.both(TIMESTAMPS).then_some(timestamps),
             path: other
                 .link
-                .with_source(key, self.address_of(peer_role.other(), key)),
+                .with_source(key, self.address_of(peer_role.other(), key))
+                .within(self.outer_of(peer_role.other())),
         }
+    }
+
+    fn outer_of(&self, role: Role) -> Option<Encapsulation> {
+        let [originator, responder] = **self.outer.as_ref()?;
+        match role {
+            Role::Originator => originator,
+            Role::Responder => responder,
+        }
+    }
+
+    /// All segments of a connection are in the same tunnel, or they would not be of one key.
+    fn learn_outer(&mut self, role: Role, tcp: &TcpFrame, bytes: &[u8]) {
+        let Some([originator, responder]) = self.outer.as_deref_mut() else {
+            return;
+        };
+        let outer = match role {
+            Role::Originator => originator,
+            Role::Responder => responder,
+        };
+        *outer = Encapsulation::from_frame(tcp, bytes);
     }
 
     fn record(&self, role: Role) -> &EndRecord {
@@ -281,6 +305,7 @@ impl Observer {
             // A repeated SYN may drop options (RFC 7323 3.2, and ECN by RFC 3168 6.1.1.1), and one with another sequence
             // number is another attempt. Either way the last one stands; a SYN-ACK for an earlier one matches nothing.
             self.originator = syn_record(tcp, bytes, self.after_micros(now))?;
+            self.learn_outer(Role::Originator, tcp, bytes);
             return Ok(Observation::Handshaking);
         }
         if tcp.seq != self.originator.next {
@@ -311,6 +336,7 @@ impl Observer {
             return Err(Halt::Disregard(Disregard::WrongFlags));
         }
         self.responder = syn_record(tcp, bytes, self.after_micros(now))?;
+        self.learn_outer(Role::Responder, tcp, bytes);
         if self.both(MULTIPATH) {
             return Err(Halt::Irregular(Irregularity::Multipath));
         }

@@ -8,6 +8,9 @@ pub trait PacketBuf {
     /// The frame, to be changed in place.
     fn frame_mut(&mut self) -> &mut [u8];
 
+    /// Shortens the frame to `len` bytes; a frame that is no longer than that is left alone.
+    fn truncate(&mut self, len: usize);
+
     /// What the port that received the frame has checked.
     fn verified(&self) -> Verified {
         Verified::Nothing
@@ -37,5 +40,9 @@ impl PacketBuf for TestBuf {
 
     fn frame_mut(&mut self) -> &mut [u8] {
         &mut self.0
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
     }
 }

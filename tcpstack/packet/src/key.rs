@@ -3,7 +3,7 @@
 use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::{SegmentId, VlanStack};
+use crate::{SegmentId, TunnelId, VlanStack};
 
 /// One end of a flow. An IPv4 address stands in the first four bytes; [`FlowKey::v6`] says which it is.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,21 +38,23 @@ impl Endpoint {
     }
 }
 
-/// Names a TCP flow: segment, VLAN identifiers and both ends. Both directions have the same key, as the lower end is put
-/// first. The same four-tuple in another VLAN or on another segment is another flow.
+/// Names a TCP flow: segment, VLAN identifiers, tunnel and both ends. Both directions have the same key, as the lower end is
+/// put first. The same four-tuple in another VLAN, in another tunnel or on another segment is another flow.
 #[derive(Copy, Clone)]
 pub struct FlowKey {
     /// The segment the flow crosses.
     pub segment: SegmentId,
     /// The VLANs it is in.
     pub vlan: VlanStack,
+    /// The tunnel it is in.
+    pub tunnel: TunnelId,
     v6: bool,
     lo: Endpoint,
     hi: Endpoint,
 }
 
 impl FlowKey {
-    /// The key of the flow between `one` and `other`, which are of the same family.
+    /// The key of the flow between `one` and `other`, which are of the same family, in no tunnel.
     #[must_use]
     pub fn new(segment: SegmentId, vlan: VlanStack, one: SocketAddr, other: SocketAddr) -> Self {
         let (one_end, other_end) = (Endpoint::new(one), Endpoint::new(other));
@@ -64,10 +66,17 @@ impl FlowKey {
         Self {
             segment,
             vlan,
+            tunnel: TunnelId::NONE,
             v6: one.is_ipv6(),
             lo,
             hi,
         }
+    }
+
+    /// The key of the flow with the same ends in that tunnel.
+    #[must_use]
+    pub const fn in_tunnel(self, tunnel: TunnelId) -> Self {
+        Self { tunnel, ..self }
     }
 
     /// The end with the lower address, or with the lower port of the same address.
@@ -104,7 +113,7 @@ impl FlowKey {
             lo_low,
             hi_high,
             hi_low,
-            u64::from(self.vlan.identity()),
+            u64::from(self.tunnel.to_u32()) << 32 | u64::from(self.vlan.identity()),
             u64::from(self.v6) << 48
                 | u64::from(self.segment.0) << 32
                 | u64::from(self.lo.port) << 16
@@ -139,6 +148,7 @@ impl PartialEq for FlowKey {
             && self.segment == other.segment
             && self.v6 == other.v6
             && self.vlan == other.vlan
+            && self.tunnel == other.tunnel
     }
 }
 
@@ -156,10 +166,14 @@ impl core::fmt::Debug for FlowKey {
             f,
             "segment {} {:?} {}-{}",
             self.segment.0,
-            self.vlan.tags(),
+            self.vlan,
             self.lower(),
             self.higher()
-        )
+        )?;
+        if self.tunnel != TunnelId::NONE {
+            write!(f, " in {:?}", self.tunnel)?;
+        }
+        Ok(())
     }
 }
 
@@ -200,13 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn segment_vlan_and_family_tell_flows_apart() {
+    fn p102_segment_vlan_tunnel_and_family_tell_flows_apart() {
         let base = key(0, VlanStack::UNTAGGED, "10.0.0.2:40000", "10.0.0.1:443");
         for other in [
             key(1, VlanStack::UNTAGGED, "10.0.0.2:40000", "10.0.0.1:443"),
             key(0, VlanStack::single(5), "10.0.0.2:40000", "10.0.0.1:443"),
             key(0, VlanStack::UNTAGGED, "[a00:2::]:40000", "[a00:1::]:443"),
             key(0, VlanStack::UNTAGGED, "10.0.0.2:40001", "10.0.0.1:443"),
+            base.in_tunnel(TunnelId::from_u32(1)),
         ] {
             assert_ne!(base, other);
             assert_ne!(base.words(), other.words());

@@ -18,6 +18,21 @@ pub const IPV4_HEADER_BYTES: usize = 20;
 /// The fixed IPv6 header.
 pub const IPV6_HEADER_BYTES: usize = 40;
 
+/// Extension headers behind one IPv6 header; a frame with more is not looked into. Nobody but an attacker sends as many.
+pub const IPV6_EXTENSION_HEADERS_MAX: usize = 8;
+
+/// Bytes of the extension headers behind one IPv6 header: what two of the largest take.
+pub const IPV6_EXTENSION_BYTES_MAX: usize = 2 * 2048;
+
+/// A GRE header without optional fields (RFC 2784 2).
+pub const GRE_HEADER_BYTES: usize = 4;
+
+/// The key of a GRE header (RFC 2890 2).
+pub const GRE_KEY_BYTES: usize = 4;
+
+/// The longest outer headers that are written: IPv6 and GRE with a key.
+pub const OUTER_HEADERS_BYTES_MAX: usize = IPV6_HEADER_BYTES + GRE_HEADER_BYTES + GRE_KEY_BYTES;
+
 /// A TCP header without options.
 pub const TCP_HEADER_BYTES: usize = 20;
 
@@ -34,8 +49,11 @@ pub const WINDOW_SHIFT_MAX: u8 = 14;
 pub const IP_LENGTH_BYTES_MAX: usize = 65_535;
 
 /// Everything [`emit`](crate::emit) puts before the payload, at most: a buffer of this plus the payload always fits.
-pub const HEADER_BYTES_MAX: usize =
-    LINK_HEADER_BYTES_MAX + IPV6_HEADER_BYTES + TCP_HEADER_BYTES + TCP_OPTIONS_BYTES_MAX;
+pub const HEADER_BYTES_MAX: usize = LINK_HEADER_BYTES_MAX
+    + OUTER_HEADERS_BYTES_MAX
+    + IPV6_HEADER_BYTES
+    + TCP_HEADER_BYTES
+    + TCP_OPTIONS_BYTES_MAX;
 
 /// The MSS a peer that announces none is sent over IPv4 (RFC 9293 3.7.1).
 pub const DEFAULT_MSS_IPV4_BYTES: u16 = 536;

@@ -6,7 +6,7 @@ use crate::SeqNum;
 use crate::limits::{SACK_BLOCKS_MAX, TCP_OPTIONS_BYTES_MAX};
 
 const END: u8 = 0;
-const NOP: u8 = 1;
+pub(crate) const NOP: u8 = 1;
 const MSS: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
@@ -19,6 +19,14 @@ const FAST_OPEN: u8 = 34;
 const EXPERIMENT: u8 = 254;
 /// What marks an experimental option as Fast Open (RFC 7413 appendix A.3, RFC 6994).
 const FAST_OPEN_EXPERIMENT: [u8; 2] = [0xf9, 0x89];
+
+/// Whether a takeover can carry on what this option of a SYN, kind and length included, begins.
+pub(crate) fn kept_of_a_syn(option: &[u8]) -> bool {
+    matches!(
+        option,
+        [MSS, 4, ..] | [WINDOW_SCALE, 3, ..] | [SACK_PERMITTED, 2] | [TIMESTAMPS, 10, ..]
+    )
+}
 
 /// A range of received sequence numbers: `left` is in it, `right` is the first one after it (RFC 2018 3).
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]

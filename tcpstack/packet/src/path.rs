@@ -1,50 +1,91 @@
 //! The header that everything written for one direction of a flow wears.
 
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Deref;
 
 use smoltcp::wire::Ipv6Packet;
 
 use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use crate::ip::ECN_MASK;
 use crate::limits::{
     ETHERNET_HEADER_BYTES, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, LINK_HEADER_BYTES_MAX,
-    TCP_HEADER_BYTES, VLAN_TAG_BYTES,
+    TCP_HEADER_BYTES, VLAN_TAG_BYTES, VLAN_TAGS_MAX,
 };
-use crate::{FlowKey, TcpFrame, VlanStack};
-
-/// The ECN bits of a traffic class (RFC 3168 5).
-const ECN_MASK: u8 = 0b11;
+use crate::vlan::{TAG_TYPES, TYPE_CUSTOMER, TYPE_SERVICE};
+use crate::{Encapsulation, FlowKey, TcpFrame, VlanStack};
 
 /// What a direction's frames have in common besides addresses and ports: Ethernet addresses, VLAN tags with their types
-/// and priorities, hop limit, DSCP, flow label. 28 bytes, so that a table of observed flows stays small.
+/// and priorities, hop limit, DSCP, flow label. 22 bytes, so that a table of observed flows stays small.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct LinkTemplate {
-    header: [u8; LINK_HEADER_BYTES_MAX],
-    header_len: u8,
+    /// Destination and source.
+    addresses: [u8; 12],
+    tags: [[u8; 2]; VLAN_TAGS_MAX],
+    /// How many tags there are (bits 0 and 1), of which types (two bits each), and whether IPv6 follows them.
+    shape: u8,
     hop_limit: u8,
     traffic_class: u8,
     flow_label: [u8; 3],
+}
+
+const SHAPE_TAGS: u8 = 0b11;
+const SHAPE_TYPE_BITS: usize = 2;
+const SHAPE_IPV6: u8 = 1 << 7;
+
+const _: () = assert!(SHAPE_TYPE_BITS * (VLAN_TAGS_MAX + 1) < 7 && TAG_TYPES.len() <= 4);
+
+/// Ethernet addresses, tags and type, as on the wire.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct LinkHeader {
+    bytes: [u8; LINK_HEADER_BYTES_MAX],
+    len: usize,
+}
+
+impl Deref for LinkHeader {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
 }
 
 impl LinkTemplate {
     /// A template that no frame taught: hop limit 64, no DSCP, no flow label. Two tags are an 802.1ad and an 802.1Q one.
     #[must_use]
     pub fn new(source: [u8; 6], destination: [u8; 6], vlan: VlanStack, ipv6: bool) -> Self {
-        let (header, header_len) = link_header(source, destination, vlan, ipv6);
-        Self {
-            header,
-            header_len,
+        let mut addresses = [0; 12];
+        for (to, from) in addresses
+            .iter_mut()
+            .zip(destination.into_iter().chain(source))
+        {
+            *to = from;
+        }
+        let types: &[usize] = if vlan.len() == VLAN_TAGS_MAX {
+            &[TYPE_SERVICE, TYPE_CUSTOMER]
+        } else {
+            &[TYPE_CUSTOMER]
+        };
+        let mut link = Self {
+            addresses,
+            tags: [[0; 2]; VLAN_TAGS_MAX],
+            shape: 0,
             hop_limit: 64,
             traffic_class: 0,
             flow_label: [0; 3],
+        };
+        for (tci, kind) in vlan.tags().zip(types) {
+            link.push_tag(*kind, tci.to_be_bytes());
         }
+        link.set_ipv6(ipv6);
+        link
     }
 
     /// Learns from a frame that [`parse`](crate::parse) found to be `tcp`.
     #[must_use]
     pub fn from_frame(tcp: &TcpFrame, frame: &[u8]) -> Self {
-        let link = frame.get(..tcp.l3_offset()).unwrap_or_default();
-        let mut header = [0; LINK_HEADER_BYTES_MAX];
-        for (to, from) in header.iter_mut().zip(link) {
+        let header = frame.get(..tcp.link_len()).unwrap_or_default();
+        let mut addresses = [0; 12];
+        for (to, from) in addresses.iter_mut().zip(header) {
             *to = *from;
         }
         let flow_label = match frame.get(tcp.l3_offset()..tcp.l4_offset()) {
@@ -54,32 +95,94 @@ impl LinkTemplate {
             _ => 0,
         };
         let [_, flow_label @ ..] = flow_label.to_be_bytes();
-        Self {
-            header,
-            header_len: u8::try_from(link.len().min(LINK_HEADER_BYTES_MAX)).unwrap_or(0),
+        let mut link = Self {
+            addresses,
+            tags: [[0; 2]; VLAN_TAGS_MAX],
+            shape: 0,
             hop_limit: tcp.ttl,
             // The congestion marks of the frame it was learned from say nothing about the next one.
             traffic_class: tcp.traffic_class & !ECN_MASK,
             flow_label,
+        };
+        let (words, _) = header
+            .get(addresses.len()..)
+            .unwrap_or_default()
+            .as_chunks::<2>();
+        let (tags, _) = words.as_chunks::<2>();
+        for [kind, tci] in tags {
+            let kind = u16::from_be_bytes(*kind);
+            if let Some(kind) = TAG_TYPES.iter().position(|known| *known == kind) {
+                link.push_tag(kind, *tci);
+            }
         }
+        link.set_ipv6(words.last() == Some(&ETHERTYPE_IPV6.to_be_bytes()));
+        link
+    }
+
+    fn push_tag(&mut self, kind: usize, tci: [u8; 2]) {
+        let at = self.tag_count();
+        if let Some(place) = self.tags.get_mut(at) {
+            *place = tci;
+            let kind = u8::try_from(kind).unwrap_or(0);
+            self.shape = (self.shape + 1) | kind << (SHAPE_TYPE_BITS * (at + 1));
+        }
+    }
+
+    /// Says which type stands behind the tags.
+    pub(crate) const fn set_ipv6(&mut self, ipv6: bool) {
+        self.shape = if ipv6 {
+            self.shape | SHAPE_IPV6
+        } else {
+            self.shape & !SHAPE_IPV6
+        };
+    }
+
+    fn tag_count(&self) -> usize {
+        usize::from(self.shape & SHAPE_TAGS)
     }
 
     /// With source and destination Ethernet address swapped. The flow label is the sender's own, so there is none.
     #[must_use]
     pub fn reversed(&self) -> Self {
         let mut reversed = *self;
-        let (addresses, _) = reversed.header.split_at_mut(12);
-        addresses.rotate_left(6);
+        reversed.addresses.rotate_left(6);
         reversed.flow_label = [0; 3];
         reversed
     }
 
     /// Ethernet addresses, tags and type, as on the wire.
     #[must_use]
-    pub fn header(&self) -> &[u8] {
-        self.header
-            .get(..usize::from(self.header_len))
-            .unwrap_or(&self.header)
+    pub fn header(&self) -> LinkHeader {
+        let mut bytes = [0; LINK_HEADER_BYTES_MAX];
+        let tags = self.tags.iter().take(self.tag_count()).zip(1..);
+        let tags = tags.flat_map(|(tci, at)| {
+            let kind = self.shape >> (SHAPE_TYPE_BITS * at) & SHAPE_TAGS;
+            let kind = TAG_TYPES.get(usize::from(kind)).copied().unwrap_or(0);
+            kind.to_be_bytes().into_iter().chain(*tci)
+        });
+        let ethertype = if self.shape & SHAPE_IPV6 == 0 {
+            ETHERTYPE_IPV4
+        } else {
+            ETHERTYPE_IPV6
+        };
+        let header = self
+            .addresses
+            .into_iter()
+            .chain(tags)
+            .chain(ethertype.to_be_bytes());
+        for (to, from) in bytes.iter_mut().zip(header) {
+            *to = from;
+        }
+        LinkHeader {
+            bytes,
+            len: self.header_bytes(),
+        }
+    }
+
+    /// Bytes of [`header`](Self::header).
+    #[must_use]
+    pub fn header_bytes(&self) -> usize {
+        ETHERNET_HEADER_BYTES + self.tag_count() * VLAN_TAG_BYTES
     }
 
     /// TTL or hop limit.
@@ -101,13 +204,14 @@ impl LinkTemplate {
         u32::from_be_bytes([0, a, b, c])
     }
 
-    /// The whole template for the direction of `key` that `source` sends.
+    /// The whole template for the direction of `key` that `source` sends, in no tunnel.
     #[must_use]
     pub fn with_source(&self, key: &FlowKey, source: SocketAddr) -> PathTemplate {
         let (lower, higher) = (key.lower(), key.higher());
         let destination = if source == lower { higher } else { lower };
         PathTemplate {
             link: *self,
+            outer: None,
             source,
             destination,
         }
@@ -118,6 +222,7 @@ impl LinkTemplate {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct PathTemplate {
     link: LinkTemplate,
+    outer: Option<Encapsulation>,
     source: SocketAddr,
     destination: SocketAddr,
 }
@@ -136,9 +241,19 @@ impl PathTemplate {
         let link = LinkTemplate::new(source_mac, destination_mac, vlan, source.is_ipv6());
         Self {
             link,
+            outer: None,
             source,
             destination,
         }
+    }
+
+    /// The same path through a tunnel, or through none.
+    #[must_use]
+    pub fn within(mut self, outer: Option<Encapsulation>) -> Self {
+        let ipv6 = outer.map_or(self.source.is_ipv6(), |outer| outer.is_ipv6());
+        self.link.set_ipv6(ipv6);
+        self.outer = outer;
+        self
     }
 
     /// Learns from a frame that [`parse`](crate::parse) found to be `tcp`.
@@ -146,6 +261,7 @@ impl PathTemplate {
     pub fn from_frame(tcp: &TcpFrame, frame: &[u8]) -> Self {
         Self {
             link: LinkTemplate::from_frame(tcp, frame),
+            outer: Encapsulation::from_frame(tcp, frame),
             source: tcp.source,
             destination: tcp.destination,
         }
@@ -157,6 +273,7 @@ impl PathTemplate {
     pub fn reversed(&self) -> Self {
         Self {
             link: self.link.reversed(),
+            outer: self.outer.map(|outer| outer.reversed()),
             source: self.destination,
             destination: self.source,
         }
@@ -180,7 +297,19 @@ impl PathTemplate {
         &self.link
     }
 
-    /// Bytes of an IP header: 20 or 40.
+    /// The tunnel around it.
+    #[must_use]
+    pub const fn outer(&self) -> Option<&Encapsulation> {
+        self.outer.as_ref()
+    }
+
+    /// Bytes of the tunnel's headers; none when there is no tunnel.
+    #[must_use]
+    pub fn outer_bytes(&self) -> usize {
+        self.outer.as_ref().map_or(0, Encapsulation::bytes)
+    }
+
+    /// Bytes of the inner IP header: 20 or 40.
     #[must_use]
     pub const fn ip_header_bytes(&self) -> usize {
         match self.source.ip() {
@@ -189,50 +318,24 @@ impl PathTemplate {
         }
     }
 
-    /// Bytes in front of the TCP options: layer 2, IP and fixed TCP header.
+    /// Bytes in front of the TCP options: layer 2, tunnel, IP and fixed TCP header.
     #[must_use]
     pub fn header_bytes(&self) -> usize {
-        self.link.header().len() + self.ip_header_bytes() + TCP_HEADER_BYTES
+        self.link.header_bytes() + self.outer_bytes() + self.ip_header_bytes() + TCP_HEADER_BYTES
     }
 
-    /// The largest MSS whose segments fit an IP datagram of `mtu` bytes, options not counted (RFC 6691).
+    /// The largest MSS whose segments fit an IP datagram of `mtu` bytes, outer headers counted and options not (RFC 6691).
     #[must_use]
     pub fn mss_limit(&self, mtu: u16) -> u16 {
-        let headers = self.ip_header_bytes() + TCP_HEADER_BYTES;
+        let headers = self.outer_bytes() + self.ip_header_bytes() + TCP_HEADER_BYTES;
         mtu.saturating_sub(u16::try_from(headers).unwrap_or(u16::MAX))
     }
 
     /// The longest frame that carries an IP datagram of `mtu` bytes.
     #[must_use]
     pub fn frame_bytes_max(&self, mtu: u16) -> usize {
-        self.link.header().len().max(ETHERNET_HEADER_BYTES) + usize::from(mtu)
+        self.link.header_bytes() + usize::from(mtu)
     }
-}
-
-fn link_header(
-    source: [u8; 6],
-    destination: [u8; 6],
-    vlan: VlanStack,
-    ipv6: bool,
-) -> ([u8; LINK_HEADER_BYTES_MAX], u8) {
-    const TAG_CUSTOMER: u16 = 0x8100;
-    const TAG_SERVICE: u16 = 0x88a8;
-    let mut header = [0; LINK_HEADER_BYTES_MAX];
-    let ethertype = if ipv6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 };
-    let tags: [u16; 5] = match *vlan.tags() {
-        [tci] => [TAG_CUSTOMER, tci, ethertype, 0, 0],
-        [outer, inner, ..] => [TAG_SERVICE, outer, TAG_CUSTOMER, inner, ethertype],
-        [] => [ethertype, 0, 0, 0, 0],
-    };
-    let bytes = destination
-        .into_iter()
-        .chain(source)
-        .chain(tags.into_iter().flat_map(u16::to_be_bytes));
-    for (to, from) in header.iter_mut().zip(bytes) {
-        *to = from;
-    }
-    let header_len = ETHERNET_HEADER_BYTES + vlan.len() * VLAN_TAG_BYTES;
-    (header, u8::try_from(header_len).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! VLAN tags.
 
+use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::limits::VLAN_TAGS_MAX;
 
 /// The tag types that [`parse`](crate::parse) looks behind: 802.1Q, 802.1ad, and the type that QinQ used before it.
 pub(crate) const TAG_TYPES: [u16; 3] = [0x8100, 0x88a8, 0x9100];
+/// Where 802.1Q and 802.1ad are among them.
+pub(crate) const TYPE_CUSTOMER: usize = 0;
+pub(crate) const TYPE_SERVICE: usize = 1;
 
 const VID_MASK: u16 = 0x0fff;
 
@@ -13,16 +17,17 @@ const VID_MASK: u16 = 0x0fff;
 ///
 /// Two stacks are equal when their VLAN identifiers are. Priority and drop eligibility are kept but not compared, and a
 /// priority tag (identifier 0) names no VLAN, so it counts as no tag (IEEE 802.1Q 9.6).
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct VlanStack {
-    tags: [u16; VLAN_TAGS_MAX],
+    /// In network byte order, so that a flow's key has no gap.
+    tags: [[u8; 2]; VLAN_TAGS_MAX],
     len: u8,
 }
 
 impl VlanStack {
     /// An untagged frame.
     pub const UNTAGGED: Self = Self {
-        tags: [0; VLAN_TAGS_MAX],
+        tags: [[0; 2]; VLAN_TAGS_MAX],
         len: 0,
     };
 
@@ -30,7 +35,7 @@ impl VlanStack {
     #[must_use]
     pub const fn single(tci: u16) -> Self {
         Self {
-            tags: [tci, 0],
+            tags: [tci.to_be_bytes(), [0; 2]],
             len: 1,
         }
     }
@@ -39,7 +44,7 @@ impl VlanStack {
     #[must_use]
     pub const fn double(outer: u16, inner: u16) -> Self {
         Self {
-            tags: [outer, inner],
+            tags: [outer.to_be_bytes(), inner.to_be_bytes()],
             len: 2,
         }
     }
@@ -57,15 +62,24 @@ impl VlanStack {
     }
 
     /// Tag control information, outermost first.
-    #[must_use]
-    pub fn tags(&self) -> &[u16] {
-        self.tags.get(..self.len()).unwrap_or(&self.tags)
+    pub fn tags(&self) -> impl Iterator<Item = u16> + '_ {
+        self.tags
+            .iter()
+            .take(self.len())
+            .map(|tag| u16::from_be_bytes(*tag))
+    }
+
+    /// With one more tag inside; none when there are as many as there may be.
+    pub(crate) fn pushed(mut self, tci: u16) -> Option<Self> {
+        let at = self.len();
+        *self.tags.get_mut(at)? = tci.to_be_bytes();
+        self.len += 1;
+        Some(self)
     }
 
     /// VLAN identifiers, outermost first; priority tags left out.
     pub fn vids(&self) -> impl Iterator<Item = u16> + '_ {
         self.tags()
-            .iter()
             .map(|tci| tci & VID_MASK)
             .filter(|&vid| vid != 0)
     }
@@ -80,6 +94,12 @@ impl VlanStack {
     pub(crate) fn identity(&self) -> u32 {
         self.vids()
             .fold(0, |identity, vid| identity << 16 | u32::from(vid))
+    }
+}
+
+impl fmt::Debug for VlanStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.tags()).finish()
     }
 }
 
@@ -109,7 +129,7 @@ mod tests {
         assert_ne!(VlanStack::single(100), VlanStack::single(101));
         assert_ne!(VlanStack::double(100, 101), VlanStack::double(101, 100));
         assert_ne!(VlanStack::double(100, 100), VlanStack::single(100));
-        assert_eq!(VlanStack::single(0xe064).tags(), [0xe064]);
+        assert!(VlanStack::single(0xe064).tags().eq([0xe064]));
         assert_eq!(VlanStack::double(0, 7).outer_vid(), Some(7));
         assert_eq!(VlanStack::UNTAGGED.outer_vid(), None);
         assert!(VlanStack::UNTAGGED.is_empty());

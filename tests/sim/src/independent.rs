@@ -242,8 +242,9 @@ fn peer_mac(path: &PathTemplate) -> [u8; 6] {
 }
 
 fn mac(path: &PathTemplate, offset: usize) -> [u8; 6] {
-    let bytes = path.link().header().get(offset..offset + 6);
-    bytes
+    let header = path.link().header();
+    header
+        .get(offset..offset + 6)
         .and_then(|bytes| bytes.try_into().ok())
         .unwrap_or_default()
 }

@@ -303,6 +303,6 @@ impl World {
 pub fn payload_len(frame: &[u8]) -> usize {
     match parse(SEGMENT, frame) {
         Frame::Tcp(tcp) => tcp.payload_len(),
-        Frame::Other(_) => 0,
+        _ => 0,
     }
 }

@@ -23,7 +23,7 @@ fn frame_of(v6: bool) -> Vec<u8> {
 fn learned(frame: &[u8]) -> PathTemplate {
     match parse(SegmentId(0), frame) {
         Frame::Tcp(tcp) => PathTemplate::from_frame(&tcp, frame),
-        Frame::Other(why) => panic!("{}", why.name()),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -36,7 +36,7 @@ fn hop_limit_class_and_label_are_learned_but_congestion_marks_are_not() {
     assert_eq!(path.link().traffic_class(), 0xb8);
     assert_eq!(path.link().flow_label(), 0x12345);
     assert_eq!(path.link().hop_limit(), 33);
-    assert_eq!(path.link().header(), &frame[..18]);
+    assert_eq!(&path.link().header()[..], &frame[..18]);
     assert_eq!(path.reversed().link().flow_label(), 0);
     assert_eq!(path.reversed().link().hop_limit(), 33);
 }
@@ -54,12 +54,12 @@ fn p84_p102_the_mss_that_fits_the_mtu() {
 #[test]
 fn templates_are_small() {
     assert!(
-        size_of::<LinkTemplate>() <= 28,
+        size_of::<LinkTemplate>() <= 22,
         "{}",
         size_of::<LinkTemplate>()
     );
     assert!(
-        size_of::<PathTemplate>() <= 96,
+        size_of::<PathTemplate>() <= 160,
         "{}",
         size_of::<PathTemplate>()
     );

@@ -1,0 +1,162 @@
+//! Fragments of IP datagrams (RFC 791 3.2, RFC 8200 4.5).
+
+use core::net::IpAddr;
+use core::ops::Range;
+
+use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
+
+use crate::frame::Place;
+use crate::ip::{Ip, PROTOCOL_GRE, PROTOCOL_IPV4, PROTOCOL_IPV6, PROTOCOL_TCP, Part};
+use crate::ipv6::{DESTINATION_OPTIONS, FRAGMENT, FRAGMENT_HEADER_BYTES, HOP_BY_HOP, ROUTING};
+use crate::limits::{IP_LENGTH_BYTES_MAX, IPV6_HEADER_BYTES};
+use crate::tunnel::lengthened;
+use crate::{Opaque, SegmentId, TunnelId, VlanStack, icmp};
+
+/// What the fragments of one datagram have in common.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FragmentKey {
+    /// The segment it crosses.
+    pub segment: SegmentId,
+    /// The VLANs it is in.
+    pub vlan: VlanStack,
+    /// The tunnel it is in.
+    pub tunnel: TunnelId,
+    /// Sender.
+    pub source: IpAddr,
+    /// Receiver.
+    pub destination: IpAddr,
+    /// IPv4: the protocol. IPv6 tells datagrams apart without it (RFC 8200 4.5), and here it is zero.
+    pub protocol: u8,
+    /// As in the header; sixteen bits of IPv4.
+    pub identification: u32,
+}
+
+/// A fragment of a datagram that may carry TCP.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct FragmentFrame {
+    /// The datagram.
+    pub key: FragmentKey,
+    /// Bytes of the datagram's data before this part; a multiple of eight.
+    pub offset: u16,
+    /// More parts follow.
+    pub more: bool,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
+    link_len: u16,
+    l3_offset: u16,
+    part: Part,
+    payload_start: u32,
+    payload_end: u32,
+}
+
+impl FragmentFrame {
+    /// The fragment in `frame` whose IP header `ip` stands at `start`.
+    pub(crate) fn new(
+        place: Place,
+        link_len: usize,
+        start: usize,
+        ip: &Ip,
+        part: Part,
+    ) -> Result<Self, Opaque> {
+        let may_be_tcp = match ip.protocol {
+            PROTOCOL_TCP | PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE => true,
+            HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS => ip.source.is_ipv6(),
+            _ => icmp::is_icmp(ip),
+        };
+        if !may_be_tcp {
+            return Err(Opaque::OtherFragment);
+        }
+        Ok(Self {
+            key: FragmentKey {
+                segment: place.segment,
+                vlan: place.vlan,
+                tunnel: place.tunnel,
+                source: ip.source,
+                destination: ip.destination,
+                protocol: if ip.source.is_ipv4() { ip.protocol } else { 0 },
+                identification: part.identification,
+            },
+            offset: part.offset,
+            more: part.more,
+            traffic_class: ip.traffic_class,
+            link_len: u16::try_from(link_len).map_err(|_| Opaque::BadHeader)?,
+            l3_offset: u16::try_from(start).map_err(|_| Opaque::BadHeader)?,
+            part,
+            payload_start: u32::try_from(start + ip.header_len).map_err(|_| Opaque::BadHeader)?,
+            payload_end: u32::try_from(start + ip.total_len).map_err(|_| Opaque::BadHeader)?,
+        })
+    }
+
+    /// Where this part of the datagram's data is in the frame.
+    #[must_use]
+    pub const fn payload_range(&self) -> Range<usize> {
+        self.payload_start as usize..self.payload_end as usize
+    }
+
+    /// Bytes of the datagram's data in this part.
+    #[must_use]
+    pub const fn payload_len(&self) -> usize {
+        self.payload_range()
+            .end
+            .saturating_sub(self.payload_range().start)
+    }
+
+    /// This part of the datagram's data; `frame` is what this was parsed from.
+    #[must_use]
+    pub fn payload<'f>(&self, frame: &'f [u8]) -> &'f [u8] {
+        frame.get(self.payload_range()).unwrap_or_default()
+    }
+
+    /// Whether the IPv4 header's checksum is right; IPv6 has none. `frame` is what this was parsed from.
+    #[must_use]
+    pub fn header_ok(&self, frame: &[u8]) -> bool {
+        self.key.source.is_ipv6()
+            || frame
+                .get(usize::from(self.l3_offset)..self.payload_range().start)
+                .is_some_and(|header| Ipv4Packet::new_unchecked(header).verify_checksum())
+    }
+
+    /// The frame of the whole datagram up to its data, which is to be `data_len` bytes, made from `frame`, the first
+    /// fragment, which this was parsed from: layer 2, outer headers, and the header without what makes it a fragment's, all
+    /// lengths and IPv4 header checksums right. `ecn` is the whole's congestion mark.
+    ///
+    /// None when this is not the first fragment, or a length field cannot say how long the whole is.
+    #[must_use]
+    pub fn header_of_whole(&self, frame: &[u8], data_len: usize, ecn: u8) -> Option<Vec<u8>> {
+        if self.offset != 0 {
+            return None;
+        }
+        let start = usize::from(self.l3_offset);
+        let mut whole = Vec::with_capacity(self.payload_range().start + data_len);
+        if self.key.source.is_ipv4() {
+            whole.extend_from_slice(frame.get(..self.payload_range().start)?);
+            let total = whole.len() - start + data_len;
+            let mut ip = Ipv4Packet::new_unchecked(whole.get_mut(start..)?);
+            ip.set_total_len(u16::try_from(total).ok()?);
+            ip.clear_flags();
+            ip.set_frag_offset(0);
+            ip.set_ecn(ecn);
+            ip.fill_checksum();
+        } else {
+            let header_at = start + self.part.header_at;
+            whole.extend_from_slice(frame.get(..header_at)?);
+            let next = *frame.get(header_at)?;
+            *whole.get_mut(start + self.part.announced_at)? = next;
+            let payload = whole.len() - start - IPV6_HEADER_BYTES + data_len;
+            let mut ip = Ipv6Packet::new_unchecked(whole.get_mut(start..)?);
+            ip.set_payload_len(u16::try_from(payload).ok()?);
+            ip.set_traffic_class(ip.traffic_class() & !0b11 | ecn);
+        }
+        if start > usize::from(self.link_len) {
+            let data = whole.len() - start + data_len;
+            lengthened(
+                whole.get_mut(usize::from(self.link_len)..)?,
+                start - usize::from(self.link_len),
+                data,
+            )?;
+        }
+        Some(whole)
+    }
+}
+
+const _: () = assert!(FRAGMENT_HEADER_BYTES < IP_LENGTH_BYTES_MAX);
