@@ -1,9 +1,11 @@
 //! One connection: what its owner sees.
 
-use sluice_packet::{Instant, TcpSegment};
+use sluice_packet::{Instant, SeqNum, TcpSegment};
 
 use crate::config::Config;
 use crate::control::ControlBlock;
+#[cfg(doc)]
+use crate::limits;
 use crate::open::Opening;
 use crate::outgoing::Outgoing;
 use crate::state::{
@@ -71,6 +73,28 @@ impl Connection {
             State::TimeWait(_) => self.core.poll_acknowledgement(now),
             _ => self.core.poll(now),
         }
+    }
+
+    /// An ICMP message that passed its own checks quotes the segment of ours that begins at `quoted`, and says that the
+    /// path carries `path_mss` bytes of payload before options: the MTU that it names, held to
+    /// [`limits::PATH_MTU_IPV4_BYTES_MIN`] or [`limits::PATH_MTU_IPV6_BYTES_MIN`], less the headers.
+    ///
+    /// It is believed, and true returned, if that segment is in flight and larger than that. What no longer fits is cut
+    /// and the next thing to poll; the congestion window stays. A forged message is counted and changes nothing.
+    pub fn on_packet_too_big(&mut self, now: Instant, quoted: SeqNum, path_mss: u16) -> bool {
+        self.core.on_packet_too_big(now, quoted, path_mss)
+    }
+
+    /// Any other ICMP error that quotes a segment of ours: unreachable, time exceeded, parameter problem, source quench.
+    /// It is counted and nothing else.
+    pub fn on_soft_error(&mut self) {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+        //# TCP implementations MUST silently discard any received ICMP Source Quench messages
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+        //# Since these Unreachable messages indicate soft error conditions, a TCP implementation MUST NOT abort the connection
+        // The hard ones are taken for soft ones too: anybody can send them (RFC 5927 section 6.2), and a peer that is gone
+        // is given up by its silence.
+        self.core.stats.soft_errors += 1;
     }
 
     /// The path carries segments of at most `path_mss` bytes before options from now on (RFC 8201, RFC 1191). What is in

@@ -2,6 +2,7 @@
 
 mod input;
 mod output;
+mod path_mtu;
 mod timeout;
 
 use core::time::Duration;
@@ -11,6 +12,7 @@ use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment};
 use crate::challenge::ChallengeLimiter;
 use crate::config::Config;
 use crate::congestion::Congestion;
+use crate::ecn::{self, EcnState};
 use crate::flight::Flight;
 use crate::limits;
 use crate::open::Opening;
@@ -48,6 +50,7 @@ pub(crate) struct ControlBlock {
     congestion: Congestion,
     recovery: Recovery,
     timestamps: Option<TimestampState>,
+    ecn: EcnState,
     sack: bool,
     /// Both SYNs carried a window scale.
     scaled: bool,
@@ -94,6 +97,7 @@ impl ControlBlock {
         let mut core = Self::new(send, receive, config, now);
         core.timestamps = timestamps;
         core.sack = takeover.sack;
+        core.ecn = EcnState::agreed(takeover.ecn);
         core.synchronised = true;
         core
     }
@@ -131,6 +135,7 @@ impl ControlBlock {
             congestion: Congestion::new(config.congestion, mss),
             recovery: Recovery::default(),
             timestamps: None,
+            ecn: EcnState::default(),
             sack: false,
             scaled: false,
             synchronised: false,
@@ -158,6 +163,11 @@ impl ControlBlock {
         self.congestion = Congestion::new(self.config.congestion, self.send.mss());
         self.receive = ReceiveSpace::new(segment.seq + 1, agreed.receive_scale, &self.config);
         self.sack = agreed.sack;
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
+        //# A host MUST NOT set ECT on data packets unless it has sent at least one ECN-setup SYN or ECN-setup SYN-ACK packet,
+        //# and has received at least one ECN-setup SYN or ECN-setup SYN-ACK packet, and has sent no non-ECN-setup SYN or
+        //# non-ECN-setup SYN-ACK packet.
+        self.ecn = EcnState::agreed(opening.ecn && ecn::is_setup(segment));
         self.scaled = agreed.scaled;
         self.timestamps = self.timestamps.filter(|_| agreed.timestamps);
         if let (Some(clock), Some(timestamps)) = (&mut self.timestamps, segment.options.timestamps)
@@ -221,6 +231,31 @@ impl ControlBlock {
     pub(crate) fn set_path_mss(&mut self, path_mss: u16) {
         self.send.set_path_mss(path_mss);
         self.congestion.set_mss(self.send.mss());
+    }
+
+    /// Takes what another SYN or SYN-ACK of the peer says about congestion marks.
+    pub(crate) fn take_syn_again(&mut self, segment: &TcpSegment<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
+        //# If a host has received at least one non-ECN-setup SYN or non-ECN-setup SYN-ACK packet, then it SHOULD NOT set ECT
+        //# on data packets.
+        if !ecn::is_setup(segment) {
+            self.ecn.withdraw();
+        }
+    }
+
+    /// Reduces the congestion window, once per window of data whatever the reasons are. False if it was reduced before.
+    fn reduce(&mut self, in_flight: u32) -> bool {
+        if !self.recovery.may_reduce(self.send.una()) {
+            return false;
+        }
+        self.congestion.on_loss(in_flight);
+        self.note_reduction();
+        true
+    }
+
+    fn note_reduction(&mut self) {
+        self.recovery.note_reduction(self.send.next());
+        self.ecn.on_reduction();
     }
 
     /// The SYN or SYN-ACK goes out again.

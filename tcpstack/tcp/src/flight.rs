@@ -283,6 +283,34 @@ impl Flight {
         self.resend_from = 0;
     }
 
+    /// Marks what the peer does not hold and what carries more than `mss` bytes of payload as lost. False if there is none.
+    pub(crate) fn mark_larger_lost(&mut self, mss: u32) -> bool {
+        let mut found = false;
+        for index in 0..self.segments.len() {
+            let larger = self
+                .segments
+                .get(index)
+                .is_some_and(|sent| sent.len > mss && !sent.sacked);
+            if larger {
+                self.mark_lost(index);
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Payload of the segment that `seq` lies in, unless the peer holds it.
+    pub(crate) fn payload_at(&self, seq: SeqNum) -> Option<u32> {
+        let index = self
+            .segments
+            .partition_point(|sent| sent.start.le(seq))
+            .checked_sub(1)?;
+        self.segments
+            .get(index)
+            .filter(|sent| !sent.sacked && seq.lt(sent.end()))
+            .map(|sent| sent.len)
+    }
+
     /// The first lost segment, with its index.
     pub(crate) fn next_lost(&mut self) -> Option<(usize, Sent)> {
         if self.lost_segments == 0 {

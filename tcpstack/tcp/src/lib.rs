@@ -16,6 +16,7 @@ mod config;
 mod congestion;
 mod connection;
 mod control;
+mod ecn;
 mod flight;
 mod isn;
 pub mod limits;

@@ -8,6 +8,17 @@ pub const WINDOW_BYTES_MAX: u32 = 65_535 << WINDOW_SHIFT_MAX;
 pub const MSS_DEFAULT_BYTES: u16 = 536;
 /// Smallest send MSS honoured: a peer announcing less would make every byte cost a packet.
 pub const MSS_BYTES_MIN: u16 = 64;
+/// Smallest MTU that anybody's word makes a path have over IPv4: Linux's floor, below which a forger could make every byte
+/// cost a packet.
+pub const PATH_MTU_IPV4_BYTES_MIN: u16 = 552;
+/// Smallest MTU of any IPv6 path (RFC 8200 section 5). Whoever turns an MTU into an MSS holds it to this.
+pub const PATH_MTU_IPV6_BYTES_MIN: u16 = 1_280;
+/// Smallest path MSS that is believed: that of the smaller of the two MTUs, headers of 40 bytes subtracted.
+pub const PATH_MSS_BYTES_MIN: u16 = 512;
+/// Timeouts in a row of one segment after which its size is suspected (as `tcp_retries1` of Linux).
+pub const BLACK_HOLE_TIMEOUTS: u32 = 3;
+/// Path MSS tried one after the other when larger segments seem to vanish (RFC 4821 section 7.2 asks for 1 024 first).
+pub const BLACK_HOLE_MSS_BYTES: [u16; 2] = [1_024, PATH_MSS_BYTES_MIN];
 /// Bytes of options that the timestamps take in every segment, padding included (RFC 7323 appendix A).
 pub const TIMESTAMPS_OPTION_BYTES: u16 = 12;
 /// Bytes of a SACK option before its blocks, padding included (RFC 2018 section 3).
@@ -47,6 +58,10 @@ pub const DELAYED_ACK_MS_MAX: u64 = 40;
 /// Segments of flight records reserved at the first transmission.
 pub const FLIGHT_SEGMENTS_START: usize = 16;
 
+const _: () = assert!(
+    PATH_MSS_BYTES_MIN == PATH_MTU_IPV4_BYTES_MIN - 40 && PATH_MSS_BYTES_MIN > MSS_BYTES_MIN,
+    "the floor of the path is above that of the peer",
+);
 const _: () = assert!(DELAYED_ACK_MS_MAX < 500, "RFC 9293 bounds the delay");
 const _: () = assert!(
     TIMESTAMPS_OPTION_BYTES + SACK_OPTION_BYTES + SACK_BLOCK_BYTES * 3 <= 40

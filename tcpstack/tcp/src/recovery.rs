@@ -14,6 +14,8 @@ pub(crate) enum Phase {
     Open,
     /// Acknowledgements told of a loss; over when everything before `point` is acknowledged.
     Fast { point: SeqNum },
+    /// Segments were larger than the path carries and are sent again in pieces; nothing says that it is congested.
+    Narrowed { point: SeqNum },
     /// The retransmission timer ran out; over when everything before `point` is acknowledged.
     Loss { point: SeqNum },
 }
@@ -25,6 +27,8 @@ pub(crate) struct Recovery {
     pub(crate) duplicates: u32,
     /// The next retransmission goes out whatever the window says.
     pub(crate) forced: bool,
+    /// The congestion window was reduced; not again before everything before this is acknowledged.
+    reduced: Option<SeqNum>,
     /// The path was seen to reorder.
     pub(crate) reordering: bool,
     /// Grows with spurious retransmissions, RACK.reo_wnd_mult less one.
@@ -44,7 +48,33 @@ impl Recovery {
     pub(crate) fn point(&self) -> Option<SeqNum> {
         match self.phase {
             Phase::Open => None,
-            Phase::Fast { point } | Phase::Loss { point } => Some(point),
+            Phase::Fast { point } | Phase::Narrowed { point } | Phase::Loss { point } => {
+                Some(point)
+            }
+        }
+    }
+
+    /// Losses are being repaired.
+    pub(crate) fn in_loss(&self) -> bool {
+        matches!(self.phase, Phase::Fast { .. } | Phase::Loss { .. })
+    }
+
+    /// Whether the congestion window may be reduced again.
+    pub(crate) fn may_reduce(&self, una: SeqNum) -> bool {
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
+        //# TCP should not react to congestion indications more than once every window of data
+        self.reduced.is_none_or(|point| una.ge(point))
+    }
+
+    /// The congestion window was reduced while everything before `next` was sent.
+    pub(crate) fn note_reduction(&mut self, next: SeqNum) {
+        self.reduced = Some(next);
+    }
+
+    /// Forgets a reduction that lies a window of data back, before its number wraps.
+    pub(crate) fn forget_reduction(&mut self, una: SeqNum) {
+        if self.may_reduce(una) {
+            self.reduced = None;
         }
     }
 
@@ -53,9 +83,7 @@ impl Recovery {
         //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
         //# If no reordering has been observed, then RACK_update_reo_wnd() sets the reordering window to 0 during loss
         //# recovery or when DupThresh segments have been SACKed
-        if !self.reordering
-            && (self.phase != Phase::Open || sacked_segments >= limits::DUPLICATE_ACKS_MAX)
-        {
+        if !self.reordering && (self.in_loss() || sacked_segments >= limits::DUPLICATE_ACKS_MAX) {
             return Duration::ZERO;
         }
         let quarter = rto.smallest().unwrap_or_default() / 4;

@@ -72,6 +72,11 @@ impl RtoEstimator {
         self.backoff = 0;
     }
 
+    /// Timeouts since the last progress.
+    pub(crate) fn backoff(&self) -> u32 {
+        self.backoff
+    }
+
     /// The timeout is longer than the estimate says.
     pub(crate) fn is_backed_off(&self) -> bool {
         self.backoff > 0

@@ -99,6 +99,15 @@ impl SendSpace {
         self.path_mss = path_mss;
     }
 
+    pub(crate) fn path_mss(&self) -> u16 {
+        self.path_mss
+    }
+
+    /// Bytes of options in every segment.
+    pub(crate) fn option_bytes(&self) -> u32 {
+        u32::from(self.option_bytes)
+    }
+
     pub(crate) fn una(&self) -> SeqNum {
         self.una
     }

@@ -41,6 +41,16 @@ pub struct Stats {
     pub bad_acks: u64,
     /// Duplicate SACK blocks received: the peer saw one of our segments twice.
     pub duplicate_sacks: u64,
+    /// Segments with text that carried a congestion mark, on a connection that agreed to them.
+    pub congestion_marks: u64,
+    /// Times that the congestion window was reduced because the peer echoed a mark.
+    pub ecn_reductions: u64,
+    /// Times that the path's segment size was lowered, by an ICMP message or after timeouts.
+    pub path_mss_lowered: u64,
+    /// ICMP messages not believed: they quote nothing in flight, or would change nothing.
+    pub icmp_ignored: u64,
+    /// ICMP errors that say nothing about size; noted, never acted on.
+    pub soft_errors: u64,
     /// Smoothed round-trip time, microseconds; 0 before the first sample.
     pub srtt_us: u64,
     /// Smallest round-trip time, microseconds; 0 before the first sample.

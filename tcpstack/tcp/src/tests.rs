@@ -1,10 +1,12 @@
 //! Scripted segments: what goes in, what has to come out.
 
 mod blind;
+mod ecn;
 mod handshake;
 mod hostile;
 mod loss;
 mod matrix;
+mod path_mtu;
 mod receiving;
 mod sending;
 mod support;

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use sluice_packet::{Instant, TcpSegment};
+use sluice_packet::{Ecn, Instant, TcpSegment};
 
 use super::{ControlBlock, Screened};
+use crate::ecn::Told;
 use crate::flight::Delivered;
 use crate::limits;
 use crate::reassembly::Inserted;
@@ -84,7 +85,8 @@ impl ControlBlock {
             clock.take(timestamps, segment.seq, self.receive.last_ack_sent(), now);
         }
         let una = self.send.una();
-        let outstanding = !self.flight.is_empty();
+        let in_flight = self.flight.outstanding();
+        let outstanding = in_flight > 0;
         let mut delivered = Delivered::default();
         if self.sack {
             self.take_sack(now, segment, &mut delivered);
@@ -94,6 +96,14 @@ impl ControlBlock {
             self.flight.acknowledge(segment.ack, now, &mut delivered);
             self.send.advance(segment.ack);
             self.sample_round_trip(now, segment, &delivered);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
+        //# If the sender receives an ECN-Echo (ECE) ACK packet (that is, an ACK packet with the ECN-Echo flag set in the TCP
+        //# header), then the sender knows that congestion was encountered in the network on the path from the sender to the
+        //# receiver.
+        let marked = outstanding && self.ecn.is_echoed_by(segment);
+        if marked && self.reduce(in_flight) {
+            self.stats.ecn_reductions += 1;
         }
         let window_changed = self.send.update_window(segment);
         if advanced || self.send.window() == 0 {
@@ -111,7 +121,12 @@ impl ControlBlock {
             && !window_changed
             && !advanced;
         self.judge_losses(now, &delivered, advanced, duplicate);
-        self.after_acknowledgement(now, advanced, window_changed, &delivered);
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
+        //# The sending TCP SHOULD NOT increase the congestion window in response to the receipt of an ECN-Echo ACK packet.
+        if advanced && !marked {
+            self.grow_window(now, delivered.acknowledged);
+        }
+        self.after_acknowledgement(now, advanced, window_changed);
         true
     }
 
@@ -119,6 +134,9 @@ impl ControlBlock {
     pub(crate) fn take_text(&mut self, now: Instant, segment: &TcpSegment<'_>) -> bool {
         if segment.payload.is_empty() && !segment.flags.fin() {
             return false;
+        }
+        if !segment.payload.is_empty() {
+            self.take_mark(segment);
         }
         match self
             .receive
@@ -137,6 +155,19 @@ impl ControlBlock {
         }
         self.touch_buffers(now);
         finished
+    }
+
+    fn take_mark(&mut self, segment: &TcpSegment<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.5
+        //# the TCP data receiver SHOULD ignore the ECN field on arriving data packets that are outside of the receiver's
+        //# current window.
+        // Those were dropped by the first checks.
+        if self.ecn.is_agreed() && segment.ecn == Ecn::Ce {
+            self.stats.congestion_marks += 1;
+        }
+        if self.ecn.on_text(segment) == Told::News {
+            self.receive.owe(Owed::Now);
+        }
     }
 
     /// Answers a segment outside the window, or too old.
@@ -212,6 +243,7 @@ impl ControlBlock {
         duplicate: bool,
     ) {
         self.judge_tail_probe(advanced);
+        self.recovery.forget_reduction(self.send.una());
         if self
             .recovery
             .point()
@@ -255,7 +287,11 @@ impl ControlBlock {
         let window = self
             .recovery
             .reordering_window(self.flight.sacked_segments(), &self.rto);
-        let (_, until) = self.flight.mark_lost_by_time(now, window);
+        let (marked, until) = self.flight.mark_lost_by_time(now, window);
+        if marked > 0 && matches!(self.recovery.phase, Phase::Narrowed { .. }) {
+            // Not all that went missing was too large.
+            self.recovery.phase = Phase::Open;
+        }
         match until {
             Some(until) => self.timers.set(Timer::Reorder, until),
             None => self.timers.stop(Timer::Reorder),
@@ -268,7 +304,7 @@ impl ControlBlock {
                 point: self.send.next(),
             };
             self.recovery.forced = true;
-            self.congestion.on_loss(self.flight.outstanding());
+            self.reduce(self.flight.outstanding());
             self.stats.fast_recoveries += 1;
             self.timers.stop(Timer::TailProbe);
         }
@@ -282,25 +318,21 @@ impl ControlBlock {
             //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
             //# If the TLP sender retransmitted data and no duplicate of it was reported, the original was lost
             if probe.repeated && self.recovery.phase == Phase::Open {
-                self.congestion
-                    .on_loss(self.flight.outstanding().max(self.congestion.window()));
+                self.reduce(self.flight.outstanding().max(self.congestion.window()));
             }
             self.recovery.tail_probe = None;
         }
     }
 
-    fn after_acknowledgement(
-        &mut self,
-        now: Instant,
-        advanced: bool,
-        window_changed: bool,
-        delivered: &Delivered,
-    ) {
-        if advanced && self.window_limited && !matches!(self.recovery.phase, Phase::Fast { .. }) {
+    /// `count` sequence numbers were acknowledged and nothing tells of congestion.
+    fn grow_window(&mut self, now: Instant, count: u32) {
+        if self.window_limited && !matches!(self.recovery.phase, Phase::Fast { .. }) {
             let rtt = self.rto.smoothed().unwrap_or(Duration::ZERO);
-            self.congestion
-                .on_acknowledged(delivered.acknowledged, now, rtt);
+            self.congestion.on_acknowledged(count, now, rtt);
         }
+    }
+
+    fn after_acknowledgement(&mut self, now: Instant, advanced: bool, window_changed: bool) {
         if window_changed && self.send.window() > 0 {
             self.probe_due = false;
             self.timers.stop(Timer::Persist);

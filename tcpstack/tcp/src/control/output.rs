@@ -200,6 +200,10 @@ impl ControlBlock {
         sent
     }
 
+    pub(super) fn restart_retransmission_timer(&mut self, now: Instant) {
+        self.timers.set(Timer::Retransmit, now + self.rto.timeout());
+    }
+
     fn start_retransmission_timer(&mut self, now: Instant) {
         //= https://www.rfc-editor.org/rfc/rfc6298#section-5
         //# (5.1) Every time a packet containing data is sent (including a retransmission), if the timer is not running, start
@@ -305,6 +309,8 @@ impl ControlBlock {
             window = self.receive.offer_unscaled();
             self.announce(&mut options);
         }
+        let (ecn, congestion_flags) = self.congestion_mark(&sent);
+        flags |= congestion_flags;
         if sent.fin {
             flags |= TcpFlags::FIN;
         }
@@ -329,11 +335,28 @@ impl ControlBlock {
                 flags,
                 window,
                 urgent: 0,
-                ecn: Ecn::NotEct,
+                ecn,
                 options,
                 payload,
             },
             rest: &[],
+        }
+    }
+
+    /// The mark of a segment that takes sequence space, and what it says of marks that came.
+    fn congestion_mark(&mut self, sent: &Sent) -> (Ecn, TcpFlags) {
+        if sent.syn {
+            //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
+            //# A host MUST NOT set ECT on SYN or SYN-ACK packets.
+            let wanted = self.opening.is_some_and(|opening| opening.ecn);
+            return (Ecn::NotEct, self.ecn.setup_flags(wanted, self.synchronised));
+        }
+        // What lies beyond SND.NXT is a probe of a closed window.
+        let new_text = sent.len > 0 && !sent.resent && sent.end().le(self.send.next());
+        if new_text {
+            self.ecn.on_new_text()
+        } else {
+            (Ecn::NotEct, self.ecn.echo())
         }
     }
 
@@ -347,7 +370,7 @@ impl ControlBlock {
             segment: TcpSegment {
                 seq,
                 ack,
-                flags: TcpFlags::ACK,
+                flags: TcpFlags::ACK | self.ecn.echo(),
                 window,
                 urgent: 0,
                 ecn: Ecn::NotEct,

@@ -56,10 +56,13 @@ impl ControlBlock {
         self.tail_probe_due = false;
         self.timers.stop(Timer::TailProbe);
         self.timers.stop(Timer::Reorder);
-        let first = self.recovery.phase == Phase::Open;
+        self.rto.back_off();
+        self.suspect_black_hole();
+        let first = self.recovery.may_reduce(self.send.una());
         // A closed window is not congestion.
         if self.send.window() > 0 || !self.send.is_open() {
             self.congestion.on_timeout(self.flight.outstanding(), first);
+            self.note_reduction();
         }
         self.flight.mark_all_lost();
         self.recovery.phase = Phase::Loss {
@@ -70,7 +73,12 @@ impl ControlBlock {
         //= https://www.rfc-editor.org/rfc/rfc6298#section-5
         //# (5.4) Retransmit the earliest segment that has not been acknowledged by the TCP receiver.
         self.recovery.forced = true;
-        self.rto.back_off();
+        if let Some(opening) = self.opening.as_mut().filter(|_| !self.synchronised) {
+            //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1.1
+            //# A host that receives no reply to an ECN-setup SYN within the normal SYN retransmission timeout interval MAY
+            //# resend the SYN and any subsequent SYN retransmissions with CWR and ECE cleared.
+            opening.ecn = false;
+        }
         self.timers.set(Timer::Retransmit, now + self.rto.timeout());
         true
     }

@@ -54,11 +54,7 @@ impl SynSent {
         }
         let established = Established::enter(core, self.finish_wanted);
         // Text beside the SYN is taken as if it had come after it.
-        let rest = TcpSegment {
-            seq: segment.seq + 1,
-            flags: segment.flags.without(TcpFlags::SYN),
-            ..*segment
-        };
+        let rest = behind_syn(segment);
         if rest.sequence_len() == 0 {
             established
         } else {
@@ -87,17 +83,14 @@ impl SynReceived {
         segment: &TcpSegment<'_>,
     ) -> State {
         if segment.flags.syn() && !segment.flags.rst() && segment.seq + 1 == core.receive.next() {
+            core.take_syn_again(segment);
             if !segment.flags.ack() {
                 // The peer's SYN again: our answer was lost.
                 core.repeat_syn();
                 return State::SynReceived(self);
             }
             // Simultaneous open: the peer's SYN-ACK repeats the SYN and acknowledges ours.
-            let rest = TcpSegment {
-                seq: segment.seq + 1,
-                flags: segment.flags.without(TcpFlags::SYN),
-                ..*segment
-            };
+            let rest = behind_syn(segment);
             core.acknowledge_at_once();
             return self.on_segment(core, now, &rest);
         }
@@ -120,5 +113,16 @@ impl SynReceived {
         State::SynReceived(Self {
             finish_wanted: true,
         })
+    }
+}
+
+/// What a segment with a SYN says behind it. In a SYN the flags of RFC 3168 mean something else, and are done with.
+fn behind_syn<'a>(segment: &TcpSegment<'a>) -> TcpSegment<'a> {
+    TcpSegment {
+        seq: segment.seq + 1,
+        flags: segment
+            .flags
+            .without(TcpFlags::SYN | TcpFlags::ECE | TcpFlags::CWR),
+        ..*segment
     }
 }

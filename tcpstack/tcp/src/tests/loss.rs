@@ -31,7 +31,7 @@ fn p88_the_timeout_repeats_the_first_segment_and_doubles() {
     for _ in 0..4 {
         let (waited, seen) = script.until_sent();
         assert_eq!(seen.len(), 1, "the loss window is one segment");
-        assert_eq!(seen[0].span(), (0, 1_000));
+        assert_eq!(seen[0].seq, 0);
         waits.push(waited.as_secs());
     }
     assert_eq!(waits, [1, 2, 4, 8]);

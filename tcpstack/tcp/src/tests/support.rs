@@ -22,6 +22,7 @@ pub(super) struct Seen {
     pub(super) flags: TcpFlags,
     pub(super) window: u16,
     pub(super) options: TcpOptions,
+    pub(super) ecn: Ecn,
     pub(super) payload: Vec<u8>,
 }
 
@@ -74,6 +75,8 @@ pub(super) struct Script {
     pub(super) window: u16,
     /// The peer's timestamp, if it sends them.
     pub(super) timestamp: Option<Timestamps>,
+    /// The mark that the network puts on what the peer sends.
+    pub(super) mark: Ecn,
 }
 
 impl Script {
@@ -92,6 +95,7 @@ impl Script {
             now,
             window: 60_000,
             timestamp: None,
+            mark: Ecn::NotEct,
         }
     }
 
@@ -123,7 +127,7 @@ impl Script {
             flags,
             window: self.window,
             urgent: 0,
-            ecn: Ecn::NotEct,
+            ecn: self.mark,
             options,
             payload,
         };
@@ -155,6 +159,7 @@ impl Script {
                 flags: segment.flags,
                 window: segment.window,
                 options: segment.options,
+                ecn: segment.ecn,
                 payload: [segment.payload, outgoing.rest].concat(),
             });
             assert!(seen.len() < 10_000, "never stops sending");
@@ -210,7 +215,7 @@ impl Script {
     }
 }
 
-fn ours(offset: i32) -> SeqNum {
+pub(super) fn ours(offset: i32) -> SeqNum {
     SeqNum(OURS.0.wrapping_add_signed(offset))
 }
 
