@@ -265,18 +265,26 @@ impl Turn<'_> {
             }
             any = true;
             let mut bytes = 0;
+            let mut mine: Burst = Burst::new();
             for mut packet in burst.drain() {
                 bytes += packet.len() as u64;
                 self.wire.take_in(segment, side, &mut packet);
-                self.deal(port, segment, side, packet, now);
+                if let Some(packet) = self.deal(port, segment, packet)
+                    && let Err(packet) = mine.push(packet)
+                {
+                    // As many as one burst holds came.
+                    self.wire.discard(packet, DropReason::TransmitFull);
+                }
             }
+            self.worker
+                .on_burst(segment, side, mine.drain(), now, &mut self.wire);
             self.wire.received(side, packets as u64, bytes);
         }
         any
     }
 
-    /// A frame from a port, to the flow's own core.
-    fn deal(&mut self, port: usize, segment: SegmentId, side: Side, packet: Mbuf, now: Now) {
+    /// A frame from a port: back if it is this core's, else to the flow's own core.
+    fn deal(&mut self, port: usize, segment: SegmentId, packet: Mbuf) -> Option<Mbuf> {
         if self.deal
             && let Some(mesh) = self.mesh
             && let Some(owner) = mesh.owner_elsewhere(segment, packet.frame())
@@ -284,10 +292,9 @@ impl Turn<'_> {
             if let Err(packet) = mesh.give(owner, Handoff::Received { port, packet }) {
                 self.wire.discard(packet, DropReason::TransmitFull);
             }
-            return;
+            return None;
         }
-        self.worker
-            .on_packet(segment, side, packet, now, &mut self.wire);
+        Some(packet)
     }
 
     fn take_handoffs(&mut self, now: Now) -> bool {

@@ -1,5 +1,7 @@
 //! Where one flow of the table stands.
 
+use core::hint::black_box;
+
 use sluice_flow::{Observer, Retention, TimerId};
 use sluice_packet::{Instant, PacketBuf, TcpFrame};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
@@ -104,6 +106,20 @@ impl<B> State<B> {
             Self::Holding(_) | Self::Taken(_) | Self::Blocked(_) => Retention::Kept,
             Self::Over(_) | Self::Bypassed(_) => Retention::Expendable,
         }
+    }
+}
+
+impl<B> Flow<B> {
+    /// Reads what the next packet of this flow will read, for the cache.
+    pub(crate) fn warm(&self) {
+        let state = match &self.state {
+            State::Taken(session) => session.warm(),
+            State::Holding(holding) => holding.warm(),
+            State::Bypassed(bypassed) => bypassed.active.micros(),
+            State::Observing(observer) => observer.opened().micros(),
+            State::Blocked(blocked) => blocked.until.micros(),
+        };
+        black_box((state, self.identity.client_side, self.queued));
     }
 }
 

@@ -33,6 +33,13 @@ pub(crate) struct Holding<B> {
     origin_finished: bool,
 }
 
+impl<B> Holding<B> {
+    /// Reads what the next packet will read, for the cache: something that depends on it.
+    pub(crate) fn warm(&self) -> u64 {
+        self.established.micros() ^ self.observer.opened().micros()
+    }
+}
+
 impl<B: PacketBuf> Holding<B> {
     /// From the segment that ends the handshake.
     pub(crate) fn new(observer: Observer, tcp: &TcpFrame, now: Instant) -> Self {

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod burst;
 mod corners;
 mod flow;
 mod generation;

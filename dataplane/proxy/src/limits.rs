@@ -2,6 +2,9 @@
 
 use core::time::Duration;
 
+/// Packets that are parsed and looked up before the first of them is worked on.
+pub const BURST_PACKETS_MAX: usize = 32;
+
 /// Largest number of client packets held before the decision. A larger ClientHello is collected by taking over early.
 pub const HELD_PACKETS_MAX: usize = 64;
 
@@ -62,6 +65,9 @@ pub const ALERT_BYTES_MAX: usize = 64;
 
 /// Handshake steps per call of `poll`: a storm of new connections cannot stall established ones.
 pub const HANDSHAKE_STEPS_PER_POLL: usize = 8;
+
+/// Timers fired or brought closer per call of `poll`: a million flows that end at once cannot stall the others.
+pub const TIMER_STEPS_PER_POLL: usize = 512;
 
 /// Bytes of forged leaves kept per core.
 pub const LEAF_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sluice_flow::{FlowId, FlowTable, Irregularity, TimerWheel};
+use sluice_flow::{FlowHash, FlowId, FlowTable, Irregularity, TimerWheel};
 use sluice_packet::{Frame, Instant, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
 use sluice_random::{CoreRandom, RandomError};
@@ -12,12 +12,13 @@ use sluice_telemetry::{Counter, DropReason, EndReason, SessionSummary};
 use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
+use crate::burst::Arrival;
 use crate::flow::{After, Blocked, Flow, State};
 use crate::generation::Generation;
 use crate::identity::{Identity, flow_facts};
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
-use crate::limits::HANDSHAKE_STEPS_PER_POLL;
+use crate::limits::{BURST_PACKETS_MAX, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER_POLL};
 use crate::output::{ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
@@ -55,6 +56,8 @@ pub enum WorkerError {
 pub struct Worker<B> {
     pub(crate) table: FlowTable<Flow<B>>,
     pub(crate) shared: Shared,
+    /// Where a burst is parsed into; empty between two of them.
+    pub(crate) burst: Vec<Arrival<B>>,
     generation: Option<Arc<Generation>>,
     wheel: TimerWheel<FlowId>,
     /// Flows that something happened to since the last poll.
@@ -81,6 +84,7 @@ impl<B: PacketBuf> Worker<B> {
                 lessons: Lessons::default(),
                 inspected_sessions: 0,
             },
+            burst: Vec::with_capacity(BURST_PACKETS_MAX),
             generation: None,
             wheel: TimerWheel::new(settings.now, settings.flows_max),
             touched: VecDeque::new(),
@@ -112,13 +116,33 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut impl Output<B>,
     ) {
-        let Frame::Tcp(tcp) = parse(segment, packet.frame()) else {
+        let frame = parse(segment, packet.frame());
+        self.on_frame(segment, from, packet, &frame, None, now, out);
+    }
+
+    /// A packet that was parsed; `hash` is its flow's, where it is known already.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a packet is, and where it goes"
+    )]
+    pub(crate) fn on_frame(
+        &mut self,
+        segment: SegmentId,
+        from: Side,
+        packet: B,
+        frame: &Frame,
+        hash: Option<FlowHash>,
+        now: Now,
+        out: &mut impl Output<B>,
+    ) {
+        let Frame::Tcp(tcp) = frame else {
             forward(segment, from, packet, out);
             return;
         };
-        match self.table.lookup(&tcp.key) {
-            Some(id) => self.on_known(id, from, packet, &tcp, now, out),
-            None => self.on_unknown((from, false), packet, &tcp, now, out),
+        let hash = hash.unwrap_or_else(|| self.table.hash(&tcp.key));
+        match self.table.lookup_hashed(hash, &tcp.key) {
+            Some(id) => self.on_known(id, from, packet, tcp, now, out),
+            None => self.on_unknown((from, false), packet, tcp, now, out),
         }
     }
 
@@ -137,19 +161,19 @@ impl<B: PacketBuf> Worker<B> {
 
     /// Timers that are due, and a turn for every flow that something happened to. True if there was any work.
     pub fn poll(&mut self, now: Now, out: &mut impl Output<B>) -> bool {
-        let mut worked = false;
         let Self {
             table,
             wheel,
             touched,
             ..
         } = self;
-        wheel.expire(now.mono, |id: FlowId| {
+        let all = wheel.expire(now.mono, TIMER_STEPS_PER_POLL, |id: FlowId| {
             if let Some(flow) = table.get_mut(id) {
                 flow.alarm = None;
                 touch(id, flow, touched);
             }
         });
+        let mut worked = !all;
         let mut budget = HANDSHAKE_STEPS_PER_POLL;
         for _ in 0..self.starved.len().min(HANDSHAKE_STEPS_PER_POLL) {
             let Some(id) = self.starved.pop_front() else {
@@ -224,14 +248,15 @@ impl<B: PacketBuf> Worker<B> {
         out.gauge(Counter::FlowsEvicted, self.evicted);
     }
 
-    /// Up to `limit` of this core's flows, taken-over ones first.
+    /// Up to `limit` of this core's flows: those first that are never evicted, the taken-over ones before the others.
     #[must_use]
     pub fn sessions(&self, limit: usize, now: Instant) -> Vec<SessionSummary> {
         let (taken, rest): (Vec<_>, Vec<_>) = self
             .table
-            .iter()
+            .iter_kept_first()
+            .take(limit)
             .partition(|(_, _, flow)| matches!(flow.state, State::Taken(_)));
-        let flows = taken.into_iter().chain(rest).take(limit);
+        let flows = taken.into_iter().chain(rest);
         flows
             .map(|(_, _, flow)| flow.summary(self.shared.core, now))
             .collect()

@@ -3,6 +3,9 @@
 /// The most flows one table may be made for. Twice this many buckets are indexed by 32 bits of hash.
 pub const FLOWS_MAX: usize = 1 << 28;
 
+/// The most lookups that are warmed together.
+pub const WARM_FLOWS_MAX: usize = 32;
+
 /// How fine the timer wheel is: a timer fires less than this late, never early. Whole milliseconds are met exactly.
 pub const TIMER_TICK_MICROS: u64 = 250;
 
@@ -14,6 +17,12 @@ pub const TIMER_SLOTS_PER_LEVEL: usize = 1 << TIMER_LEVEL_BITS;
 
 /// Levels of the wheel: enough for every moment there is.
 pub const TIMER_LEVELS: usize = 10;
+
+/// What one flow's timer costs: two share a cache line.
+pub const TIMER_BYTES_MAX: usize = 32;
+
+/// What an entry costs besides its value: the head, and two to four buckets of the index.
+pub const ENTRY_OVERHEAD_BYTES_MAX: usize = 64 + 4 * 8;
 
 /// The smallest MSS that is believed: what Linux takes a smaller one for (`TCP_MIN_MSS`).
 pub const PEER_MSS_BYTES_MIN: u16 = 88;

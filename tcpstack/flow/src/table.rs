@@ -6,7 +6,7 @@ use core::hint::black_box;
 use siphasher::sip::SipHasher13;
 use sluice_packet::FlowKey;
 
-use crate::limits::FLOWS_MAX;
+use crate::limits::{FLOWS_MAX, WARM_FLOWS_MAX};
 
 mod index;
 
@@ -106,6 +106,7 @@ pub struct FlowTable<V> {
     free: List,
     observed: List,
     expendable: List,
+    kept: List,
     len: usize,
     key: [u8; 16],
 }
@@ -179,6 +180,7 @@ impl<V> FlowTable<V> {
             free: EMPTY,
             observed: EMPTY,
             expendable: EMPTY,
+            kept: EMPTY,
             len: 0,
             key,
         };
@@ -217,11 +219,29 @@ impl<V> FlowTable<V> {
         FlowHash(((hash ^ hash >> 32) & 0xffff_ffff) as u32)
     }
 
-    /// Reads what a lookup of `hash` will read first. Done for a whole batch before its first lookup, the cache misses of
-    /// the batch overlap.
-    pub fn warm(&self, hash: FlowHash) {
-        if let Some(slot) = self.index.first(hash.0) {
-            black_box(self.heads.get(slot as usize).map(|head| head.generation));
+    /// Reads what lookups of `hashes` will read, and has `touch` read what the caller will read of each value. The reads of
+    /// one step do not depend on each other, so the cache misses of a whole batch overlap. Hashes after the first
+    /// [`WARM_FLOWS_MAX`] are left cold.
+    pub fn warm(&self, hashes: impl Iterator<Item = FlowHash> + Clone, touch: impl Fn(&V)) {
+        let hashes = hashes.take(WARM_FLOWS_MAX);
+        let mut seen = 0;
+        for hash in hashes.clone() {
+            seen ^= self.index.first(hash.0).unwrap_or(NONE);
+        }
+        black_box(seen);
+        let mut slots = [NONE; WARM_FLOWS_MAX];
+        for (place, hash) in slots.iter_mut().zip(hashes) {
+            *place = self.index.slot(hash.0, |_| true).unwrap_or(NONE);
+            seen ^= self
+                .heads
+                .get(*place as usize)
+                .map_or(NONE, |head| head.generation);
+        }
+        black_box(seen);
+        for slot in slots {
+            if let Some(Some(value)) = self.values.get(slot as usize) {
+                touch(value);
+            }
         }
     }
 
@@ -370,6 +390,27 @@ impl<V> FlowTable<V> {
         self.iter_places(0, self.capacity())
     }
 
+    /// All entries, oldest first among their kind: first those that stay, last those that make room first. The first few
+    /// cost the same however many there are.
+    pub fn iter_kept_first(&self) -> impl Iterator<Item = (FlowId, &FlowKey, &V)> {
+        [self.kept, self.expendable, self.observed]
+            .into_iter()
+            .flat_map(|list| {
+                core::iter::successors(Some(list.first), |index| {
+                    self.heads.get(*index as usize).map(|head| head.next)
+                })
+            })
+            .filter_map(|index| {
+                let head = self.heads.get(index as usize)?;
+                let value = self.values.get(index as usize)?.as_ref()?;
+                let id = FlowId {
+                    index,
+                    generation: head.generation,
+                };
+                Some((id, &head.key, value))
+            })
+    }
+
     /// The entries at places `start` to `start + count`, so that a sweep over a large table can be done bit by bit.
     /// Places go up to [`capacity`](Self::capacity).
     pub fn iter_places(
@@ -402,7 +443,8 @@ impl<V> FlowTable<V> {
             Listed::Free => Some(&mut self.free),
             Listed::Observed => Some(&mut self.observed),
             Listed::Expendable => Some(&mut self.expendable),
-            Listed::Kept | Listed::Retired => None,
+            Listed::Kept => Some(&mut self.kept),
+            Listed::Retired => None,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use sluice_packet::Instant;
 
-use crate::limits::{TIMER_LEVEL_BITS, TIMER_LEVELS, TIMER_SLOTS_PER_LEVEL, TIMER_TICK_MICROS};
+use crate::limits::{
+    TIMER_BYTES_MAX, TIMER_LEVEL_BITS, TIMER_LEVELS, TIMER_SLOTS_PER_LEVEL, TIMER_TICK_MICROS,
+};
 
 const NONE: u32 = u32::MAX;
 
@@ -18,8 +20,8 @@ pub struct TimerId {
 /// A timer's level is that of the highest digit, in base 64, in which its tick differs from the present one; its slot is
 /// that digit. So all of a level's slots are in the future, an earlier level fires before a later one, and the next slot is
 /// the lowest bit of a word. To schedule, move or cancel a timer costs the same however many there are; each is handed down
-/// from a level to a lower one a few times at most before it fires. A timer never fires early, and less than
-/// [`TIMER_TICK_MICROS`] late.
+/// from a level to a lower one a few times at most before it fires, one at a time, so that a slot with a million timers in
+/// it is no stall. A timer never fires early, and less than [`TIMER_TICK_MICROS`] late if all that is due is worked off.
 pub struct TimerWheel<K> {
     entries: Vec<Entry<K>>,
     free: u32,
@@ -28,17 +30,24 @@ pub struct TimerWheel<K> {
     levels: [Level; TIMER_LEVELS],
     /// Timers whose tick has come.
     due: List,
+    /// The slot that begins at the present tick, while timers are left in it. None can come to it: seen from the present
+    /// tick, all of its ticks belong to lower levels.
+    draining: Option<(u8, u8)>,
     len: usize,
 }
 
+/// Half a cache line, if the key is a flow's.
 struct Entry<K> {
-    key: Option<K>,
+    /// Of a free entry, the last one's.
+    key: K,
     tick: u64,
     generation: u32,
     previous: u32,
     next: u32,
     place: Place,
 }
+
+const _: () = assert!(size_of::<Entry<crate::FlowId>>() <= TIMER_BYTES_MAX);
 
 #[derive(Copy, Clone)]
 enum Place {
@@ -64,7 +73,16 @@ const EMPTY: List = List {
     last: NONE,
 };
 
-impl<K> TimerWheel<K> {
+/// What one step of working off has done.
+enum Step<K> {
+    Fired(K),
+    /// A timer went down a level, or a slot was opened.
+    Moved,
+    /// Nothing is left that is due.
+    Done,
+}
+
+impl<K: Copy> TimerWheel<K> {
     /// A wheel that starts at `now`, with memory for `capacity` timers. More than that are scheduled too, but take memory
     /// when they come.
     #[must_use]
@@ -78,6 +96,7 @@ impl<K> TimerWheel<K> {
                 slots: [EMPTY; TIMER_SLOTS_PER_LEVEL],
             }; TIMER_LEVELS],
             due: EMPTY,
+            draining: None,
             len: 0,
         }
     }
@@ -133,41 +152,71 @@ impl<K> TimerWheel<K> {
     /// The next timer that is due at `now`, in the order of their ticks. Between two calls timers may be scheduled and
     /// cancelled; stopping after a number of them bounds the work.
     pub fn pop_expired(&mut self, now: Instant) -> Option<K> {
-        let now = now.micros() / TIMER_TICK_MICROS;
-        while self.due.first == NONE {
-            match self.next_slot() {
-                Some((level, slot, tick)) if tick <= now => self.hand_down(level, slot, tick),
-                _ => {
-                    self.elapsed = self.elapsed.max(now);
-                    return None;
-                }
+        loop {
+            match self.step(now) {
+                Step::Fired(key) => return Some(key),
+                Step::Moved => {}
+                Step::Done => return None,
             }
         }
-        let index = self.due.first;
-        self.unlink(index);
-        self.release(index)
     }
 
-    /// Hands every timer due at `now` to `fire`. Returns how many there were.
-    pub fn expire(&mut self, now: Instant, mut fire: impl FnMut(K)) -> usize {
-        let mut fired = 0;
-        while let Some(key) = self.pop_expired(now) {
-            fire(key);
-            fired += 1;
+    /// Hands timers that are due at `now` to `fire`, in at most `steps_max` steps: a step fires a timer, or brings one
+    /// closer. False when more steps are left to do.
+    pub fn expire(&mut self, now: Instant, steps_max: usize, mut fire: impl FnMut(K)) -> bool {
+        for _ in 0..steps_max {
+            match self.step(now) {
+                Step::Fired(key) => fire(key),
+                Step::Moved => {}
+                Step::Done => return true,
+            }
         }
-        fired
+        false
     }
 
     /// When [`pop_expired`](Self::pop_expired) has something to do next: at the first timer or, when that is far off, some
     /// time before it. None when there is no timer.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        let tick = if self.due.first == NONE {
+        let tick = if self.due.first == NONE && self.draining.is_none() {
             self.next_slot()?.2
         } else {
             self.elapsed
         };
         Some(Instant::from_micros(tick.saturating_mul(TIMER_TICK_MICROS)))
+    }
+
+    fn step(&mut self, now: Instant) -> Step<K> {
+        let now = now.micros() / TIMER_TICK_MICROS;
+        let index = self.due.first;
+        if index != NONE {
+            self.unlink(index);
+            return self.release(index).map_or(Step::Done, Step::Fired);
+        }
+        if let Some((level, slot)) = self.draining {
+            let first = self
+                .list(Place::Slot { level, slot })
+                .map(|list| list.first);
+            match first {
+                Some(index) if index != NONE => {
+                    self.unlink(index);
+                    self.place(index);
+                }
+                _ => self.draining = None,
+            }
+            return Step::Moved;
+        }
+        match self.next_slot() {
+            Some((level, slot, tick)) if tick <= now => {
+                self.elapsed = tick;
+                self.draining = Some((level, slot));
+                Step::Moved
+            }
+            _ => {
+                self.elapsed = self.elapsed.max(now);
+                Step::Done
+            }
+        }
     }
 
     fn entry(&self, index: u32) -> Option<&Entry<K>> {
@@ -188,12 +237,12 @@ impl<K> TimerWheel<K> {
         let index = self.free;
         if let Some(entry) = self.entries.get_mut(index as usize) {
             self.free = entry.next;
-            entry.key = Some(key);
+            entry.key = key;
             entry.tick = tick;
             return index;
         }
         let entry = Entry {
-            key: Some(key),
+            key,
             tick,
             generation: 0,
             previous: NONE,
@@ -207,7 +256,7 @@ impl<K> TimerWheel<K> {
     fn release(&mut self, index: u32) -> Option<K> {
         let free = self.free;
         let entry = self.entry_mut(index)?;
-        let key = entry.key.take();
+        let key = entry.key;
         entry.place = Place::Free;
         // An entry whose ids are used up is left unused.
         if let Some(generation) = entry.generation.checked_add(1) {
@@ -216,7 +265,7 @@ impl<K> TimerWheel<K> {
             self.free = index;
         }
         self.len -= 1;
-        key
+        Some(key)
     }
 
     /// Puts a timer where its tick belongs, seen from the present tick.
@@ -312,23 +361,6 @@ impl<K> TimerWheel<K> {
             .unwrap_or(0);
         let tick = (above << TIMER_LEVEL_BITS | u64::from(slot)) << shift;
         Some((level, u8::try_from(slot).unwrap_or(0), tick))
-    }
-
-    /// Makes `tick` the present one and places the timers of the slot that begins there anew.
-    fn hand_down(&mut self, level: u8, slot: u8, tick: u64) {
-        self.elapsed = tick;
-        let Some(list) = self.list(Place::Slot { level, slot }) else {
-            return;
-        };
-        let mut index = list.first;
-        *list = EMPTY;
-        if let Some(level) = self.levels.get_mut(usize::from(level)) {
-            level.occupied &= !(1 << slot);
-        }
-        while let Some(next) = self.entry(index).map(|entry| entry.next) {
-            self.place(index);
-            index = next;
-        }
     }
 }
 

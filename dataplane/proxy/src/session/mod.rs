@@ -513,6 +513,12 @@ impl Session {
             .fold(self.deadline, Instant::min)
     }
 
+    /// Reads what the next packet will read, for the cache: something that depends on it.
+    pub(crate) fn warm(&self) -> u64 {
+        let received = |half: &Half| half.tcp.stats().segments_received;
+        self.next_timeout().micros() ^ received(&self.client) ^ received(&self.origin)
+    }
+
     /// True once the session has ended and only its TCP halves are left.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing)

@@ -117,6 +117,8 @@ pub struct World {
     pub lose_from_client: Vec<usize>,
     from_client: usize,
     generations: u64,
+    /// The worker gets what an end has sent in one burst, not packet by packet.
+    pub bursts: bool,
 }
 
 pub fn generation(number: u64, settings: &Settings, pki: &Pki) -> Result<Arc<Generation>, String> {
@@ -191,6 +193,7 @@ impl World {
             lose_from_client: Vec::new(),
             from_client: 0,
             generations: 1,
+            bursts: false,
         }
     }
 
@@ -234,20 +237,17 @@ impl World {
     pub fn turn(&mut self) -> bool {
         let now = self.now();
         let mut moved = false;
-        for frame in self.client.transmit(now.mono) {
-            moved = true;
+        let mut from_client = self.client.transmit(now.mono);
+        moved |= !from_client.is_empty();
+        from_client.retain(|_| {
             let number = self.from_client;
             self.from_client += 1;
-            if !self.lose_from_client.contains(&number) {
-                self.worker
-                    .on_packet(SEGMENT, Side::A, TestBuf(frame), now, &mut self.out);
-            }
-        }
-        for frame in self.origin.transmit(now.mono) {
-            moved = true;
-            self.worker
-                .on_packet(SEGMENT, Side::B, TestBuf(frame), now, &mut self.out);
-        }
+            !self.lose_from_client.contains(&number)
+        });
+        self.arrive(Side::A, from_client);
+        let from_origin = self.origin.transmit(now.mono);
+        moved |= !from_origin.is_empty();
+        self.arrive(Side::B, from_origin);
         self.worker.poll(now, &mut self.out);
         while let Some(job) = self.out.jobs.pop_front() {
             moved = true;
@@ -266,6 +266,20 @@ impl World {
             wire.push(frame);
         }
         moved
+    }
+
+    fn arrive(&mut self, side: Side, frames: Vec<Vec<u8>>) {
+        let now = self.now();
+        let packets = frames.into_iter().map(TestBuf);
+        if self.bursts {
+            self.worker
+                .on_burst(SEGMENT, side, packets, now, &mut self.out);
+            return;
+        }
+        for packet in packets {
+            self.worker
+                .on_packet(SEGMENT, side, packet, now, &mut self.out);
+        }
     }
 
     /// The next client and origin, when those before have nothing left to say.

@@ -64,6 +64,13 @@ impl Index {
         }
     }
 
+    /// Buckets that a search for this hash looks at.
+    #[cfg(test)]
+    pub(super) fn probes(&self, hash: u32) -> usize {
+        let found = self.find(hash, |_| true).unwrap_or_default();
+        (found.wrapping_sub(self.home(hash)) & (self.buckets.len() - 1)) + 1
+    }
+
     pub(super) fn occupy(&mut self, hash: u32, slot: u32) {
         let bucket = Bucket { hash, slot };
         let mut at = self.home(bucket.hash);

@@ -32,7 +32,16 @@ fn in_found_changed_and_out() {
         (table.len(), table.capacity(), table.is_empty()),
         (1, 4, false)
     );
-    table.warm(table.hash(&key(7)));
+    let touched = core::cell::Cell::new(0);
+    let hashes = [table.hash(&key(6)), table.hash(&key(7))];
+    table.warm(hashes.into_iter(), |value| {
+        touched.set(touched.get() + value);
+    });
+    assert_eq!(
+        touched.get(),
+        8,
+        "what is there is touched once, what is not is not"
+    );
     assert_eq!(
         table.remove(id),
         Some(Evicted {
@@ -174,6 +183,59 @@ fn memory_stays_where_it_was_taken() {
     for (id, key, value) in table.iter() {
         assert_eq!((table.lookup(key), table.get(id)), (Some(id), Some(value)));
     }
+}
+
+#[test]
+fn those_that_stay_are_listed_first() {
+    let mut table = FlowTable::new(8, SECRET);
+    for (number, retention) in [
+        (1, Retention::Observed),
+        (2, Retention::Kept),
+        (3, Retention::Expendable),
+        (4, Retention::Kept),
+        (5, Retention::Observed),
+    ] {
+        insert(&mut table, number, retention);
+    }
+    let second = table.lookup(&key(2)).unwrap();
+    assert!(table.retain(second, Retention::Kept));
+    let order: Vec<u32> = table.iter_kept_first().map(|(.., value)| *value).collect();
+    assert_eq!(order, [4, 2, 3, 1, 5]);
+    for (id, key, value) in table.iter_kept_first() {
+        assert_eq!((table.key(id), table.get(id)), (Some(key), Some(value)));
+    }
+}
+
+/// Nothing that is done to a table with a million flows walks through them: not to find, to evict, to remove or to list.
+#[test]
+fn d121_a_million_flows_are_found_and_evicted_in_a_step_or_two() {
+    const FLOWS: u32 = 1_000_000;
+    let mut table = FlowTable::new(FLOWS as usize, SECRET);
+    insert(&mut table, u32::MAX, Retention::Kept);
+    for number in 0..2 * FLOWS {
+        let evicted = insert(&mut table, number, Retention::Observed).evicted;
+        let oldest = number.checked_sub(FLOWS - 1);
+        assert_eq!(evicted.map(|evicted| evicted.value), oldest);
+    }
+    assert!(table.lookup(&key(u32::MAX)).is_some());
+    let probes: Vec<usize> = (FLOWS + 1..2 * FLOWS)
+        .map(|number| table.index.probes(table.hash(&key(number)).0))
+        .collect();
+    let mean = probes.iter().sum::<usize>() as f64 / probes.len() as f64;
+    let longest = probes.iter().max().unwrap();
+    // Knuth's mean for linear probing at this load is 1.46; the longest run of a million is some dozens.
+    assert!(mean < 1.6 && *longest < 128, "{mean} {longest}");
+    let first: Vec<u32> = table
+        .iter_kept_first()
+        .take(2)
+        .map(|(.., value)| *value)
+        .collect();
+    assert_eq!(first, [u32::MAX, FLOWS + 1]);
+    for number in FLOWS + 1..2 * FLOWS {
+        let id = table.lookup(&key(number)).unwrap();
+        assert_eq!(table.remove(id).unwrap().value, number);
+    }
+    assert_eq!(table.len(), 1);
 }
 
 #[derive(Clone, Debug)]

@@ -8,8 +8,7 @@ fn at(micros: u64) -> Instant {
 
 fn expired(wheel: &mut TimerWheel<u32>, now: Instant) -> Vec<u32> {
     let mut keys = Vec::new();
-    let count = wheel.expire(now, |key| keys.push(key));
-    assert_eq!(count, keys.len());
+    assert!(wheel.expire(now, usize::MAX, |key| keys.push(key)));
     keys
 }
 
@@ -128,6 +127,57 @@ fn a_million_timers_cost_what_one_costs() {
     assert_eq!(next, 1_000_000);
 }
 
+/// They all lie in one slot of a high level, and all are due when it begins.
+#[test]
+fn d126_a_million_timers_due_at_once_are_worked_off_in_pieces() {
+    const PIECE: usize = 512;
+    let mut wheel = TimerWheel::new(Instant::ZERO, 1_000_000);
+    for key in 0..1_000_000u32 {
+        wheel.schedule(key, Instant::from_secs(3_600));
+    }
+    let now = Instant::from_secs(3_600);
+    let (mut fired, mut pieces) = (0, 0);
+    loop {
+        let before = fired;
+        let done = wheel.expire(now, PIECE, |_| fired += 1);
+        assert!(fired - before <= PIECE);
+        pieces += 1;
+        if done {
+            break;
+        }
+        assert!(wheel.next_timeout().unwrap() <= now, "there is more to do");
+        // What is scheduled and cancelled meanwhile finds the wheel in order.
+        let other = wheel.schedule(7, now + core::time::Duration::from_millis(3));
+        assert!(wheel.reschedule(other, now + core::time::Duration::from_secs(90)));
+        assert_eq!(wheel.cancel(other), Some(7));
+    }
+    assert_eq!(fired, 1_000_000);
+    assert!(wheel.is_empty());
+    // Each was touched a few times at most on its way down.
+    assert!(pieces * PIECE <= 1_000_000 * (TIMER_LEVELS / 2), "{pieces}");
+}
+
+#[test]
+fn a_timer_taken_back_while_its_slot_is_worked_off_does_not_fire() {
+    let mut wheel = TimerWheel::new(Instant::ZERO, 10);
+    let due = Instant::from_secs(3_600);
+    let ids: Vec<TimerId> = (0..10).map(|key| wheel.schedule(key, due)).collect();
+    let mut fired = Vec::new();
+    while wheel.draining.is_none() {
+        assert!(!wheel.expire(due, 1, |key| fired.push(key)));
+    }
+    assert!(!wheel.expire(due, 3, |key| fired.push(key)));
+    assert_eq!(wheel.cancel(ids[9]), Some(9));
+    assert_eq!(wheel.cancel(ids[0]), Some(0));
+    assert!(wheel.reschedule(ids[5], due + core::time::Duration::from_secs(1)));
+    assert!(wheel.expire(due, usize::MAX, |key| fired.push(key)));
+    assert_eq!(fired, [1, 2, 3, 4, 6, 7, 8]);
+    assert_eq!(
+        expired(&mut wheel, due + core::time::Duration::from_secs(1)),
+        [5]
+    );
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Schedule(u64),
@@ -189,7 +239,10 @@ proptest! {
                     };
                     let mut fired = Vec::new();
                     let mut ticks = Vec::new();
-                    while let Some(name) = wheel.pop_expired(at(now)) {
+                    let mut names_fired = Vec::new();
+                    // A step at a time is the same as all at once.
+                    while !wheel.expire(at(now), 1, |name| names_fired.push(name)) {}
+                    for name in names_fired {
                         let tick = model.keys().find(|(_, other)| *other == name).unwrap().0;
                         model.remove(&(tick, name));
                         fired.push(name);

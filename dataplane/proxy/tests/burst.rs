@@ -1,0 +1,271 @@
+//! A burst is the same as its packets one by one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use sluice_packet::{
+    Frame, Instant, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, TestBuf, VlanStack, emit,
+    parse,
+};
+use sluice_pki::LeafKey;
+use sluice_proxy::{Now, Worker, WorkerSettings};
+use sluice_random::CoreRandom;
+use sluice_telemetry::Counter;
+use world::{App, Out, Pki, SEGMENT, Settings, World, generation};
+
+/// A small generator with a seed (Steele, Lea and Flood's SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// A connection as its ends would go through it, one segment after another.
+struct Script {
+    client: String,
+    server: String,
+    hello: Vec<u8>,
+    step: usize,
+}
+
+impl Script {
+    /// The next segment, or any of the steps again, or one that no connection has.
+    fn frame(&mut self, dice: &mut Dice) -> (Side, Vec<u8>) {
+        let step = if dice.below(8) == 0 {
+            usize::try_from(dice.below(9)).unwrap()
+        } else {
+            self.step += 1;
+            self.step - 1
+        };
+        let (isn, answer) = (1_000, 9_000);
+        let hello = u32::try_from(self.hello.len()).unwrap();
+        let half = hello / 2;
+        let (first, second) = self.hello.split_at(half as usize);
+        let ack = TcpFlags::ACK;
+        let (side, seq, acknowledged, flags, payload): (_, u32, u32, _, &[u8]) = match step {
+            0 => (Side::A, isn, 0, TcpFlags::SYN, &[]),
+            1 => (Side::B, answer, isn + 1, TcpFlags::SYN | ack, &[]),
+            2 => (Side::A, isn + 1, answer + 1, ack, &[]),
+            3 => (Side::A, isn + 1, answer + 1, ack, first),
+            4 => (Side::A, isn + 1 + half, answer + 1, ack, second),
+            5 => (Side::B, answer + 1, isn + 1 + hello, ack, b"an answer"),
+            6 => (
+                Side::A,
+                isn + 1 + hello,
+                answer + 10,
+                ack | TcpFlags::FIN,
+                &[],
+            ),
+            7 => (
+                Side::B,
+                answer + 10,
+                isn + 2 + hello,
+                ack | TcpFlags::FIN,
+                &[],
+            ),
+            8 => (Side::B, answer + 10, isn + 2 + hello, TcpFlags::RST, &[]),
+            _ => (Side::A, isn + 2 + hello, answer + 11, ack, &[]),
+        };
+        let (source, destination) = match side {
+            Side::A => (&self.client, &self.server),
+            Side::B => (&self.server, &self.client),
+        };
+        let path = PathTemplate::new(
+            [2, 0, 0, 0, 0, 1],
+            [2, 0, 0, 0, 0, 2],
+            VlanStack::UNTAGGED,
+            source.parse().unwrap(),
+            destination.parse().unwrap(),
+        );
+        let segment = TcpSegment {
+            seq: SeqNum(seq),
+            ack: SeqNum(acknowledged),
+            flags,
+            window: 60_000,
+            payload,
+            ..TcpSegment::default()
+        };
+        let mut frame = vec![0; 4096];
+        let len = emit(&mut frame, &path, &segment, &[]).unwrap();
+        frame.truncate(len);
+        match dice.below(40) {
+            0 => frame[len - 1] ^= 1,
+            1 => frame.truncate(30),
+            2 => frame[12] = 0x08 ^ 0xff,
+            _ => {}
+        }
+        (side, frame)
+    }
+}
+
+fn hello(name: &str, pki: &Pki) -> Vec<u8> {
+    let App::TlsClient { mut connection, .. } =
+        App::client(&pki.trusted, name, &["h2", "http/1.1"], b"", 0)
+    else {
+        panic!("a TLS client was asked for");
+    };
+    assert!(ServerName::try_from(name.to_owned()).is_ok());
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+fn worker(pki: &Pki, flows_max: usize) -> Worker<TestBuf> {
+    let mut random = CoreRandom::new().unwrap();
+    let settings = WorkerSettings {
+        flows_max,
+        leaf_key: Arc::new(LeafKey::generate(&mut random).unwrap()),
+        hash_key: [7; 16],
+        now: Instant::ZERO,
+    };
+    let mut worker = Worker::new(1, settings).unwrap();
+    worker.adopt(generation(1, &Settings::default(), pki).unwrap());
+    worker
+}
+
+/// What left, as far as two workers with different random numbers write the same.
+fn shape(out: &mut Out, exact: bool) -> Vec<(Side, Vec<u8>)> {
+    out.frames
+        .drain(..)
+        .map(|(side, frame)| match parse(SEGMENT, &frame) {
+            Frame::Tcp(tcp) if !exact => (
+                side,
+                format!("{} {} {} {}", frame.len(), tcp.seq.0, tcp.ack.0, tcp.flags).into_bytes(),
+            ),
+            _ => (side, frame),
+        })
+        .collect()
+}
+
+#[test]
+fn a_burst_is_the_same_as_its_packets_one_by_one() {
+    let pki = Pki::new();
+    let hellos = [
+        b"GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n".to_vec(),
+        hello("www.bank.test", &pki),
+        hello("site-a.test", &pki),
+    ];
+    let mut decisions = std::collections::BTreeSet::new();
+    for seed in 0..300 {
+        let mut dice = Dice(seed);
+        let exact = seed % 2 == 0;
+        // A flow to a protected server is taken over whatever its name, and then random numbers differ.
+        let servers = if exact { 2 } else { 3 };
+        let mut scripts: Vec<Script> = (0..12)
+            .map(|number| Script {
+                client: format!("10.1.{}.1:{}", number % 3, 40_000 + number),
+                server: ["10.2.0.1:443", "10.2.0.1:80", "10.2.0.8:8443"]
+                    [usize::try_from(dice.below(servers)).unwrap()]
+                .to_owned(),
+                hello: hellos[usize::try_from(dice.below(servers)).unwrap()].clone(),
+                step: 0,
+            })
+            .collect();
+        // Few places: packets of one burst evict the flows of others.
+        let flows_max = if seed % 3 == 0 { 5 } else { 64 };
+        let (mut single, mut burst) = (worker(&pki, flows_max), worker(&pki, flows_max));
+        let (mut from_single, mut from_burst) = (Out::default(), Out::default());
+        let mut mono = Instant::from_secs(1);
+        for round in 0..20 {
+            let count = dice.below(70);
+            let frames: Vec<(Side, Vec<u8>)> = (0..count)
+                .map(|_| {
+                    let script = usize::try_from(dice.below(12)).unwrap();
+                    scripts[script].frame(&mut dice)
+                })
+                .collect();
+            mono += Duration::from_millis(dice.below(200));
+            let now = Now {
+                mono,
+                unix_us: mono.micros(),
+            };
+            for side in [Side::A, Side::B] {
+                let here = || {
+                    let here = frames.iter().filter(move |(from, _)| *from == side);
+                    here.map(|(_, frame)| TestBuf(frame.clone()))
+                };
+                for packet in here() {
+                    single.on_packet(SEGMENT, side, packet, now, &mut from_single);
+                }
+                burst.on_burst(SEGMENT, side, here(), now, &mut from_burst);
+            }
+            single.poll(now, &mut from_single);
+            burst.poll(now, &mut from_burst);
+            single.gauges(&mut from_single);
+            burst.gauges(&mut from_burst);
+            let (left, right) = (
+                shape(&mut from_single, exact),
+                shape(&mut from_burst, exact),
+            );
+            assert!(left == right, "seed {seed}, round {round}");
+            assert_eq!(from_single.discarded, from_burst.discarded, "seed {seed}");
+            assert_eq!(
+                single.next_timeout(mono),
+                burst.next_timeout(mono),
+                "seed {seed}"
+            );
+        }
+        assert_eq!(
+            format!("{:?}", from_single.events),
+            format!("{:?}", from_burst.events),
+            "seed {seed}"
+        );
+        decisions.extend(
+            from_burst
+                .events
+                .iter()
+                .map(|event| format!("{:?}", event.code)),
+        );
+        for counter in [
+            Counter::ForwardedPackets,
+            Counter::ForwardedBytes,
+            Counter::FlowsCandidate,
+            Counter::FlowsEvicted,
+            Counter::ChecksumErrors,
+            Counter::SessionsInspected,
+        ] {
+            assert_eq!(
+                from_single.count_of(counter),
+                from_burst.count_of(counter),
+                "seed {seed}, {counter:?}"
+            );
+        }
+    }
+    assert!(decisions.len() >= 3, "{decisions:?}");
+}
+
+#[test]
+fn a_session_fed_in_bursts_hears_the_same() {
+    let request: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+    let reply: Vec<u8> = (0..300_000_u32).map(|at| (at % 241) as u8).collect();
+    let pki = Arc::new(Pki::new());
+    let client = App::client(&pki.trusted, "site-a.test", &[], &request, reply.len());
+    let origin = App::server(&pki.site_a, &[], request.len(), &reply);
+    let mut world = World::with(&Settings::default(), &pki, client, origin);
+    world.bursts = true;
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.origin.heard, request);
+    assert_eq!(world.client.heard, reply);
+    assert_eq!(world.count(Counter::SessionsInspected), 1);
+    assert_eq!(world.count(Counter::TcpRetransmits), 0);
+}
