@@ -2,6 +2,7 @@
 
 use core::hint::black_box;
 
+use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
 use sluice_flow::{Observer, Retention, TimerId};
 use sluice_packet::{Instant, PacketBuf, TcpFrame};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
@@ -10,7 +11,7 @@ use crate::corners::Over;
 use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::Identity;
-use crate::limits::OBSERVE_TIMEOUT;
+use crate::limits::{OBSERVE_TIMEOUT, OBSERVED_FLOW_BYTES_MAX};
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -29,6 +30,12 @@ pub(crate) struct Flow<B> {
     /// In the queue of flows whose handshake goes on when there is a budget again.
     pub(crate) starved: bool,
 }
+
+// Whatever packets are made of: those of a flow that is held lie elsewhere.
+const _: () = assert!(
+    size_of::<Option<Flow<[usize; 3]>>>() + ENTRY_OVERHEAD_BYTES_MAX + TIMER_BYTES_MAX
+        <= OBSERVED_FLOW_BYTES_MAX
+);
 
 /// What is to be done with a flow after something happened to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -90,6 +90,13 @@ pub const ETHERNET_MTU: u16 = 1500;
 /// Bytes held before the decision: the largest ClientHello, and what may follow it in the same window.
 pub const HOLD_BYTES_MAX: usize = 96 * 1024;
 
+/// What a flow costs that is only observed: its place in the table, its key, its share of the index, and its timer. A table
+/// takes this much for each flow that it is made for, and nothing more for what only passes.
+pub const OBSERVED_FLOW_BYTES_MAX: usize = 400;
+
+/// What an inspected TLS 1.3 session costs on which nothing moves, its entry included.
+pub const TAKEN_FLOW_BYTES_MAX: usize = 10 * 1024;
+
 const _: () = assert!(RECEIVE_BUFFER_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
 const _: () = assert!(SEND_BUFFER_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
 const _: () = assert!(HELD_PACKETS_BEFORE_TAKEOVER < HELD_PACKETS_MAX);
