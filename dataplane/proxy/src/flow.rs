@@ -125,6 +125,7 @@ impl<B> Flow<B> {
             State::Bypassed(bypassed) => bypassed.active.micros(),
             State::Observing(observer) => observer.opened().micros(),
             State::Blocked(blocked) => blocked.until.micros(),
+            State::Over(over) => over.until.micros(),
         };
         black_box((state, self.identity.client_side, self.queued));
     }
