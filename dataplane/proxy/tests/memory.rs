@@ -1,6 +1,6 @@
 //! What a flow costs in memory, counted by the allocator. One test: a second one's memory would be counted with it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod world;
 
@@ -104,7 +104,7 @@ fn taken() {
     let origin = || App::server(&pki.site_a, &[], request.len(), &reply);
     let mut world = World::with(&Settings::default(), &pki, client(), origin());
     world.run(Duration::from_secs(5));
-    let mut open = |world: &mut World, number: usize| {
+    let open = |world: &mut World, number: usize| {
         let source = format!("10.1.0.1:{}", 41_000 + number);
         world.reconnect(&source, "10.2.0.1:443", client(), origin());
         world.run(Duration::from_secs(5));
