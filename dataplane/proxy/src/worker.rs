@@ -121,10 +121,6 @@ impl<B: PacketBuf> Worker<B> {
     }
 
     /// A packet that was parsed; `hash` is its flow's, where it is known already.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a packet is, and where it goes"
-    )]
     pub(crate) fn on_frame(
         &mut self,
         segment: SegmentId,
