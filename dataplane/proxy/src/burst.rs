@@ -56,7 +56,7 @@ impl<B: PacketBuf> Worker<B> {
         let frame = parse(segment, packet.frame());
         let hash = match &frame {
             Frame::Tcp(tcp) => Some(self.table.hash(&tcp.key)),
-            Frame::Other(_) => None,
+            _ => None,
         };
         Arrival {
             packet,
