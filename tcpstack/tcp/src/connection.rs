@@ -13,6 +13,7 @@ use crate::state::{
 };
 use crate::stats::Stats;
 use crate::takeover::Takeover;
+use crate::time_wait::TimeWait;
 use crate::timers::Timer;
 
 /// A TCP connection, sans-IO.
@@ -183,6 +184,21 @@ impl Connection {
     #[must_use]
     pub fn peer_finished(&self) -> bool {
         self.core.receive.fin_taken()
+    }
+
+    /// What answers late segments from here on, in place of a connection that both ends finished: one in TIME-WAIT, or
+    /// closed when its FIN was acknowledged. None for any other.
+    ///
+    /// Bytes received and not consumed, and segments not polled, are lost.
+    #[must_use]
+    pub fn into_time_wait(mut self, now: Instant) -> Option<TimeWait> {
+        let lasts = self.core.config.time_wait;
+        let ends_at = match self.state {
+            State::TimeWait(_) => self.core.timers.at(Timer::TimeWait),
+            State::Closed(_) if self.core.closed_by == Some(CloseReason::Finished) => now + lasts,
+            _ => return None,
+        };
+        Some(TimeWait::new(&self.core.remains(lasts, ends_at)))
     }
 
     /// Everything queued, and the FIN if there is one, was acknowledged.

@@ -23,6 +23,7 @@ use crate::send::SendSpace;
 use crate::state::CloseReason;
 use crate::stats::Stats;
 use crate::takeover::{Takeover, TimestampClock};
+use crate::time_wait::Remains;
 use crate::timers::{Timer, Timers};
 use crate::timestamps::TimestampState;
 
@@ -211,6 +212,20 @@ impl ControlBlock {
         self.timers.stop_all();
         self.flight = Flight::default();
         self.release();
+    }
+
+    /// What TIME-WAIT keeps.
+    pub(crate) fn remains(&mut self, lasts: Duration, ends_at: Instant) -> Remains {
+        Remains {
+            send_next: self.send.next(),
+            receive_next: self.receive.next(),
+            window: self.receive.offer(),
+            timestamps: self
+                .timestamps
+                .map(|clock| (clock.recent(), clock.at_zero())),
+            lasts,
+            ends_at,
+        }
     }
 
     /// Owes an acknowledgement that an attacker could provoke, within the rate limit.

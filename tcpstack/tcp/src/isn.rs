@@ -40,6 +40,9 @@ mod tests {
 
     #[test]
     fn p85_isn_depends_on_the_addresses_and_the_key_and_advances_with_time() {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
+        //= type=test
+        //# ISN = M + F(localip, localport, remoteip, remoteport, secretkey)
         let local = "10.0.0.1:1000".parse().unwrap();
         let remote = "10.0.0.2:443".parse().unwrap();
         let other = "10.0.0.2:444".parse().unwrap();

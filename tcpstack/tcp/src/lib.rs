@@ -31,6 +31,7 @@ mod sequence;
 mod state;
 mod stats;
 mod takeover;
+mod time_wait;
 mod timers;
 mod timestamps;
 
@@ -42,6 +43,7 @@ pub use outgoing::Outgoing;
 pub use state::{CloseReason, StateName};
 pub use stats::Stats;
 pub use takeover::{Takeover, TimestampClock};
+pub use time_wait::{TimeWait, TimeWaitAnswer};
 
 #[cfg(test)]
 mod tests;

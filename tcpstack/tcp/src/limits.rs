@@ -45,6 +45,8 @@ pub const RTO_GRANULARITY_MS: u64 = 1;
 pub const BACKOFF_SHIFT_MAX: u32 = 16;
 /// Challenge acknowledgements per connection and second (RFC 5961 section 10).
 pub const CHALLENGE_ACKS_PER_SECOND_MAX: u32 = 10;
+/// Size of what is kept of a finished connection.
+pub const TIME_WAIT_BYTES_MAX: usize = 40;
 /// Age at which the peer's last timestamp no longer proves anything (RFC 7323 section 5.5: 24 days).
 pub const TIMESTAMP_RECENT_MS_MAX: u64 = 24 * 24 * 3_600 * 1_000;
 /// Steps by which duplicates reported by the peer widen the reordering window (RFC 8985: RACK.reo_wnd_mult).

@@ -106,6 +106,12 @@ mod tests {
 
     #[test]
     fn p88_samples_smooth_as_rfc_6298_says() {
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+        //= type=test
+        //# RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+        //= type=test
+        //# SRTT <- R
         let mut estimator = estimator();
         estimator.sample(Duration::from_millis(400));
         assert_eq!(estimator.timeout(), Duration::from_millis(400 + 4 * 200));
@@ -116,6 +122,9 @@ mod tests {
 
     #[test]
     fn p88_backoff_doubles_to_the_maximum_and_ends_with_progress() {
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+        //= type=test
+        //# (5.5) The host MUST set RTO <- RTO * 2 ("back off the timer").
         let mut estimator = estimator();
         estimator.sample(Duration::from_millis(10));
         let first = estimator.timeout();

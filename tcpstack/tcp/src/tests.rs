@@ -11,3 +11,4 @@ mod receiving;
 mod sending;
 mod support;
 mod teardown;
+mod time_wait;

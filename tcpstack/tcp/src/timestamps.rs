@@ -41,6 +41,18 @@ impl TimestampState {
             .wrapping_add(u32::try_from(milliseconds).unwrap_or(0))
     }
 
+    /// TS.Recent.
+    pub(crate) fn recent(&self) -> u32 {
+        self.recent
+    }
+
+    /// What our clock showed at [`Instant::ZERO`]. Counted from there it is at most a millisecond ahead, never behind.
+    pub(crate) fn at_zero(&self) -> u32 {
+        let milliseconds = (self.at.micros() / 1_000) & u64::from(u32::MAX);
+        self.value
+            .wrapping_sub(u32::try_from(milliseconds).unwrap_or(0))
+    }
+
     /// PAWS: the segment is older than one already accepted.
     pub(crate) fn is_old(&self, timestamp: Timestamps, now: Instant) -> bool {
         //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
@@ -87,6 +99,6 @@ impl TimestampState {
     }
 }
 
-fn is_before(a: u32, b: u32) -> bool {
+pub(crate) fn is_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() < 0
 }

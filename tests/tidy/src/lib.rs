@@ -3,10 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+mod clauses;
 mod ledger;
 mod rooms;
 mod tree;
 
+pub use clauses::{Clause, Clauses};
 pub use ledger::{Ledger, Row, Standing};
 pub use rooms::{TIERS, UNSAFE_ROOMS};
 pub use tree::{Source, Tree};

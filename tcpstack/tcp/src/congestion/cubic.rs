@@ -122,6 +122,15 @@ mod tests {
 
     #[test]
     fn p98_cubic_returns_to_its_old_window_in_k_and_then_probes_beyond() {
+        //= https://www.rfc-editor.org/rfc/rfc9438#section-4.2
+        //= type=test
+        //# K = cbrt((W_max - cwnd_epoch) / C)
+        //= https://www.rfc-editor.org/rfc/rfc9438#section-4.4
+        //= type=test
+        //# cwnd MUST be incremented by (target - cwnd) / cwnd for each received new ACK
+        //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
+        //= type=test
+        //# ssthresh = flight_size * beta_cubic
         let mut cubic = Cubic::default();
         let rtt = Duration::from_millis(100);
         let before = 200_000;
@@ -147,9 +156,29 @@ mod tests {
 
     #[test]
     fn p98_cubic_gives_way_faster_when_losses_come_early() {
+        //= https://www.rfc-editor.org/rfc/rfc9438#section-4.7
+        //= type=test
+        //# if cwnd < W_max and fast convergence is enabled, further reduce W_max
         let mut cubic = Cubic::default();
         cubic.reduce(200_000, 200_000, 1_000);
         cubic.reduce(100_000, 100_000, 1_000);
         assert!(cubic.max < 100.0, "{}", cubic.max);
+    }
+
+    #[test]
+    fn p98_cubic_is_no_slower_than_reno_where_round_trips_are_short() {
+        //= https://www.rfc-editor.org/rfc/rfc9438#section-4.3
+        //= type=test
+        //# W_est = W_est + alpha_cubic * segments_acked / cwnd
+        let mut cubic = Cubic::default();
+        let rtt = Duration::from_millis(2);
+        let mut window = cubic.reduce(100_000, 100_000, 1_000);
+        let mut now = Instant::from_secs(1);
+        for _ in 0..60 {
+            window = round(&mut cubic, window, now, rtt);
+            now += rtt;
+        }
+        // The cubic alone would be at 72 segments: it takes 4 s. Reno's share grows by half a segment per round trip.
+        assert!((95_000..115_000).contains(&window), "{window}");
     }
 }

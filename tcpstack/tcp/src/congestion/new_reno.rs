@@ -32,6 +32,9 @@ mod tests {
 
     #[test]
     fn p98_new_reno_adds_a_segment_per_window_and_halves() {
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+        //= type=test
+        //# ssthresh = max (FlightSize / 2, 2*SMSS)
         let mut new_reno = NewReno::default();
         let mut window = 10_000;
         for _ in 0..10 {

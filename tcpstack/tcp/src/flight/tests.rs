@@ -155,6 +155,9 @@ proptest! {
 
 #[test]
 fn p98_what_a_later_segment_overtook_is_lost_after_a_round_trip_and_the_window() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //# remaining = Segment.xmit_ts + RACK.rtt + RACK.reo_wnd - Now()
     let start = SeqNum(u32::MAX - 150);
     let mut flight = Flight::default();
     let sent_at = Instant::from_secs(1);
@@ -177,5 +180,32 @@ fn p98_what_a_later_segment_overtook_is_lost_after_a_round_trip_and_the_window()
         flight.pipe(),
         2 * LEN,
         "two are in the network, one is held, one is lost"
+    );
+}
+
+#[test]
+fn p98_an_acknowledgement_too_early_for_the_repetition_is_for_the_original() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //# if the segment has been retransmitted and the RTT is less than the minimum, the acknowledgment is likely for the
+    let start = SeqNum(0);
+    let mut flight = Flight::default();
+    let begin = Instant::from_secs(1);
+    let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+    for index in 0..3 {
+        flight.push(sent(start + index * LEN, at(0)));
+    }
+    let mut delivered = Delivered::default();
+    flight.acknowledge(start + LEN, at(100), &mut delivered);
+    flight.mark_first_lost();
+    let (index, _) = flight.next_lost().unwrap();
+    flight.resend(index, LEN, at(110)).unwrap();
+    // Ten milliseconds after the repetition: a tenth of the round trip.
+    flight.acknowledge(start + 2 * LEN, at(120), &mut Delivered::default());
+    let (marked, until) = flight.mark_lost_by_time(at(150), Duration::ZERO);
+    assert_eq!(
+        (marked, until),
+        (0, None),
+        "nothing sent later was delivered"
     );
 }

@@ -7,6 +7,9 @@ use crate::{CloseReason, StateName, limits};
 
 #[test]
 fn p96_a_reset_at_the_exact_number_ends_the_connection() {
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+    //= type=test
+    //# If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
     let mut script = Script::new();
     script.feed(TcpFlags::RST, 0, 0, b"");
     assert_eq!(script.connection.closed_by(), Some(CloseReason::PeerReset));
@@ -15,6 +18,9 @@ fn p96_a_reset_at_the_exact_number_ends_the_connection() {
 
 #[test]
 fn p96_a_reset_in_the_window_is_challenged_and_outside_ignored() {
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+    //= type=test
+    //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
     let mut script = Script::new();
     script.feed(TcpFlags::RST, 1, 0, b"");
     let challenge = script.one();
@@ -45,6 +51,9 @@ fn p96_a_syn_is_challenged_wherever_it_is() {
 
 #[test]
 fn p96_data_with_an_impossible_acknowledgement_is_not_taken() {
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+    //= type=test
+    //# The ACK value is considered acceptable only if it is in the range of ((SND.UNA - MAX.SND.WND) <= SEG.ACK <=
     for ack in [1, 1_000_000, -70_000] {
         let mut script = Script::new();
         script.feed(TcpFlags::ACK, 0, ack, b"evil");
@@ -66,6 +75,9 @@ fn e105_data_without_an_acknowledgement_is_not_taken() {
 
 #[test]
 fn p96_challenges_are_rate_limited() {
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-10
+    //= type=test
+    //# An implementation SHOULD include an ACK throttling mechanism to be conservative.
     let mut script = Script::new();
     let mut answers = 0;
     for _ in 0..100 {
@@ -94,6 +106,9 @@ fn two_ends_that_disagree_do_not_acknowledge_each_other_for_ever() {
 
 #[test]
 fn e113_stale_sequence_numbers_are_answered_and_not_taken() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST bit is
     let mut script = Script::new();
     script.data(0, b"abc");
     script.drain();

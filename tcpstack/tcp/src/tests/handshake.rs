@@ -70,6 +70,9 @@ fn an_active_open_agrees_on_options() {
 
 #[test]
 fn p83_an_open_without_any_option_works() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+    //= type=test
+    //# If an MSS Option is not received at connection setup, TCP implementations MUST assume a default send MSS of
     let mut script = connecting();
     script.connection.on_segment(
         script.now,
@@ -85,6 +88,9 @@ fn p83_an_open_without_any_option_works() {
 
 #[test]
 fn p97_a_shift_above_14_means_14() {
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+    //= type=test
+    //# If a Window Scale option is received with a shift.cnt value exceeding 14, the TCP MUST log the error but
     let mut script = connecting();
     let options = TcpOptions {
         window_scale: Some(200),
@@ -141,6 +147,9 @@ fn a_lost_syn_ack_is_repeated_when_the_syn_comes_again() {
 
 #[test]
 fn p86_simultaneous_open() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+    //= type=test
+    //# Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> and send it.
     let mut script = connecting();
     script.connection.on_segment(
         script.now,
@@ -164,6 +173,9 @@ fn p86_simultaneous_open() {
 
 #[test]
 fn a_wrong_acknowledgement_of_our_syn_is_reset() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+    //= type=test
+    //# If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set, if so drop the segment and
     let mut script = connecting();
     script.connection.on_segment(
         script.now,
@@ -176,6 +188,9 @@ fn a_wrong_acknowledgement_of_our_syn_is_reset() {
 
 #[test]
 fn a_refused_open_is_closed_and_a_blind_reset_is_not_a_refusal() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+    //= type=test
+    //# If the ACK was acceptable, then signal to the user "error: connection reset", drop the segment, enter CLOSED
     let mut script = connecting();
     script.connection.on_segment(
         script.now,
@@ -220,4 +235,24 @@ fn what_is_queued_and_finished_before_the_open_leaves_after_it() {
         (b"early".as_slice(), true)
     );
     assert_eq!(script.connection.state(), StateName::FinWait1);
+}
+
+#[test]
+fn a_wrong_acknowledgement_of_our_syn_ack_is_reset() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //# If the segment acknowledgment is not acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST> and send it.
+    let now = Instant::from_secs(10);
+    let syn = segment(TcpFlags::SYN, THEIRS, SeqNum(0), peer_options());
+    let connection = Connection::accept(&syn, opening(), &Config::default(), now);
+    let mut script = Script::around(connection, now);
+    script.drain();
+    for ack in [0, 2, 70_000] {
+        script.feed(TcpFlags::ACK, 1, ack, b"");
+        let reset = script.one();
+        assert_eq!((reset.seq, reset.flags), (ack, TcpFlags::RST));
+        assert_eq!(script.connection.state(), StateName::SynReceived);
+    }
+    script.feed(TcpFlags::ACK, 1, 1, b"");
+    assert_eq!(script.connection.state(), StateName::Established);
 }

@@ -18,6 +18,15 @@ fn in_flight(takeover: Takeover, config: Config) -> Script {
 
 #[test]
 fn p88_the_timeout_repeats_the_first_segment_and_doubles() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //# Furthermore, upon a timeout (as specified in [RFC2988]) cwnd MUST be set to no more than the loss window, LW,
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= type=test
+    //# (5.1) Every time a packet containing data is sent (including a retransmission), if the timer is not running, start
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= type=test
+    //# (5.4) Retransmit the earliest segment that has not been acknowledged by the TCP receiver.
     let mut script = Script::of(
         Takeover {
             sack: false,
@@ -39,6 +48,9 @@ fn p88_the_timeout_repeats_the_first_segment_and_doubles() {
 
 #[test]
 fn p89_unacknowledged_data_is_given_up_after_r2() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+    //= type=test
+    //# When the number of transmissions of the same segment reaches a threshold R2 greater than R1, close the connection.
     let mut script = Script::new();
     script.send(100);
     script.drain();
@@ -57,6 +69,12 @@ fn p89_unacknowledged_data_is_given_up_after_r2() {
 
 #[test]
 fn p98_three_duplicate_acknowledgements_repeat_the_first_segment() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-2
+    //= type=test
+    //# An acknowledgment is considered a "duplicate" in the following algorithms when (a) the receiver of the ACK has
+    //= https://www.rfc-editor.org/rfc/rfc6582#section-3.2
+    //= type=test
+    //# If this ACK does *not* acknowledge all of the data up to and including recover, then this is a partial ACK. In
     let config = Config {
         congestion: CongestionAlgorithm::NewReno,
         ..Config::default()
@@ -85,6 +103,9 @@ fn p98_three_duplicate_acknowledgements_repeat_the_first_segment() {
 
 #[test]
 fn p98_sack_repeats_exactly_the_holes() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //# If no reordering has been observed, then RACK_update_reo_wnd() sets the reordering window to 0 during loss
     let mut script = in_flight(takeover(), Config::default());
     script.ack_sack(1_000, &[(2_000, 3_000)]);
     script.ack_sack(1_000, &[(4_000, 6_000), (2_000, 3_000)]);
@@ -134,6 +155,12 @@ fn p98_reordering_within_a_quarter_of_the_round_trip_repeats_nothing() {
 
 #[test]
 fn p98_a_lost_tail_is_probed_before_the_timeout() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+    //= type=test
+    //# PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //= type=test
+    //# If a previously unsent segment exists and the receive window allows: transmit it; otherwise retransmit the
     let mut script = in_flight(takeover(), Config::default());
     script.ack(10_000);
     let (waited, seen) = script.until_sent();
@@ -147,6 +174,9 @@ fn p98_a_lost_tail_is_probed_before_the_timeout() {
 
 #[test]
 fn p98_a_duplicate_report_is_counted_and_changes_no_data() {
+    //= https://www.rfc-editor.org/rfc/rfc2883#section-4.1
+    //= type=test
+    //# the first SACK block is reporting a duplicate: it lies below the cumulative acknowledgement
     let mut script = in_flight(takeover(), Config::default());
     script.ack_sack(5_000, &[(2_000, 3_000)]);
     assert_eq!(script.connection.stats().duplicate_sacks, 1);
@@ -165,6 +195,9 @@ fn p98_absurd_sack_blocks_are_ignored() {
 
 #[test]
 fn p98_a_peer_that_drops_what_it_held_is_served_again() {
+    //= https://www.rfc-editor.org/rfc/rfc2018#section-8
+    //= type=test
+    //# the data receiver is permitted to discard data in its queue that has not been acknowledged to the data sender
     let mut script = in_flight(takeover(), Config::default());
     script.ack_sack(1_000, &[(2_000, 11_000)]);
     script.drain();
@@ -212,4 +245,32 @@ fn p84_a_partly_acknowledged_segment_is_repeated_from_there() {
     let (_, seen) = script.until_sent();
     assert_eq!(seen[0].span(), (300, 700));
     assert_eq!(seen[0].payload[0], u8::try_from(300 % 251).unwrap());
+}
+
+#[test]
+fn p98_a_probe_that_repaired_a_loss_reduces_the_window_and_one_that_was_not_needed_does_not() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
+    //= type=test
+    //# If the TLP sender retransmitted data and no duplicate of it was reported, the original was lost
+    for needed in [true, false] {
+        let config = Config {
+            congestion: CongestionAlgorithm::NewReno,
+            ..Config::default()
+        };
+        let mut script = in_flight(takeover(), config);
+        script.ack(10_000);
+        let (_, probe) = script.until_sent();
+        assert_eq!(probe[0].span(), (10_000, 1_000));
+        script.wait(50);
+        if needed {
+            script.ack(11_000);
+        } else {
+            // The original came late, then the probe: a duplicate.
+            script.ack_sack(11_000, &[(10_000, 11_000)]);
+        }
+        script.send(100_000);
+        let burst = script.drain().len();
+        assert_eq!(burst < 10, needed, "{burst} segments");
+        assert_eq!(script.connection.stats().timeouts, 0);
+    }
 }

@@ -88,6 +88,9 @@ const EVENTS: [(&str, Event); 11] = [
 
 #[test]
 fn p100_state_by_event() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
+    //= type=test
+    //# CLOSING STATE, LAST-ACK STATE, TIME-WAIT STATE: Respond with "ok" and delete the TCB; enter the CLOSED state
     let mut table = String::new();
     for (state, path, seq, ack) in STATES {
         for (event, apply) in EVENTS {

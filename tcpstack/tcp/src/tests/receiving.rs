@@ -26,6 +26,15 @@ fn received_bytes_can_be_changed_in_place() {
 
 #[test]
 fn p98_out_of_order_is_acknowledged_at_once_with_the_newest_block_first() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= type=test
+    //# a TCP receiver SHOULD send an immediate ACK when the incoming segment fills in all or part of a gap
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= type=test
+    //# Out-of-order data segments SHOULD be acknowledged immediately
+    //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+    //= type=test
+    //# The first SACK block (i.e., the one immediately following the kind and length fields in the option) MUST specify
     let mut script = Script::new();
     script.data(10, b"0123456789");
     let first = script.one();
@@ -43,6 +52,9 @@ fn p98_out_of_order_is_acknowledged_at_once_with_the_newest_block_first() {
 
 #[test]
 fn p98_a_duplicate_is_reported_once() {
+    //= https://www.rfc-editor.org/rfc/rfc2883#section-4
+    //= type=test
+    //# (1) A D-SACK block is only used to report a duplicate contiguous sequence of data received by the receiver in
     let mut script = Script::new();
     script.data(0, b"0123456789");
     script.drain();
@@ -98,6 +110,9 @@ fn p93_a_reply_carries_the_acknowledgement_of_the_request() {
 
 #[test]
 fn p93_a_window_that_was_closed_opens_only_by_a_full_segment() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.2
+    //= type=test
+    //# keep RCV.NXT + RCV.WND fixed until the window can be increased by at least min(Fr * RCV.BUFF, Eff.snd.MSS)
     let config = Config {
         recv_buffer_bytes_max: 4_000,
         ..Config::default()
@@ -186,6 +201,12 @@ fn the_window_grows_while_the_application_keeps_up() {
 
 #[test]
 fn p97_old_timestamps_are_refused_and_answered() {
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+    //= type=test
+    //# Send an acknowledgment in reply as specified in Section 3.10.7.4 of [RFC9293] and drop the segment.
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+    //= type=test
+    //# R1) If there is a Timestamps option in the arriving segment, SEG.TSval < TS.Recent, TS.Recent is valid (see
     let mut script = Script::of(with_timestamps(), Config::default());
     script.timestamp = Some(Timestamps {
         value: 5_000,
@@ -237,6 +258,9 @@ fn p97_a_reset_is_not_subject_to_timestamps() {
 
 #[test]
 fn p97_the_clock_of_the_other_end_goes_on_and_the_peers_value_is_echoed() {
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+    //= type=test
+    //# SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent
     let mut script = Script::of(with_timestamps(), Config::default());
     script.wait(250);
     script.timestamp = Some(Timestamps {
@@ -278,6 +302,9 @@ fn p91_urgent_data_stays_in_line() {
 
 #[test]
 fn e104_nothing_after_a_fin_is_delivered_and_a_contradicting_fin_is_ignored() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //# This should not occur since a FIN has been received from the remote side. Ignore the segment text.
     let mut script = Script::new();
     script.data(10, b"0123456789");
     // A FIN in the middle of bytes already held.
@@ -315,6 +342,9 @@ fn a_steady_relay_takes_no_more_memory() {
 
 #[test]
 fn memory_is_given_back_when_idle() {
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= type=test
+    //# (5.2) When all outstanding data has been acknowledged, turn off the retransmission timer.
     let mut script = Script::new();
     let fresh = script.connection.memory_bytes();
     script.data(0, &[1; 1_000]);
@@ -340,4 +370,25 @@ fn memory_is_given_back_when_idle() {
         None,
         "an idle connection costs no timer"
     );
+}
+
+#[test]
+fn p92_at_a_closed_window_acknowledgements_and_resets_are_heard() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //# If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made to accept valid
+    let config = Config {
+        recv_buffer_bytes_max: 2_000,
+        ..Config::default()
+    };
+    let mut script = Script::of(takeover(), config);
+    script.send(500);
+    script.drain();
+    script.data(0, &[1; 1_000]);
+    script.data(1_000, &[1; 1_000]);
+    assert_eq!(script.one().window, 0);
+    script.feed(TcpFlags::ACK, 2_000, 500, b"");
+    assert!(script.connection.all_sent_acknowledged());
+    script.feed(TcpFlags::RST, 2_000, 0, b"");
+    assert!(script.connection.is_closed());
 }

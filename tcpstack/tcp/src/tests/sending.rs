@@ -7,6 +7,12 @@ use crate::{CloseReason, Config, Keepalive, Takeover};
 
 #[test]
 fn p88_an_idle_sender_starts_with_ten_segments() {
+    //= https://www.rfc-editor.org/rfc/rfc6928#section-2
+    //= type=test
+    //# min (10*MSS, max (2*MSS, 14600))
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //# The RECOMMENDED way to increase cwnd during congestion avoidance is to count the number of bytes that have
     let mut script = Script::new();
     script.send(20_000);
     let spans = script.spans();
@@ -35,6 +41,9 @@ fn p93_what_is_queued_leaves_at_once_however_small() {
 
 #[test]
 fn p84_segments_respect_the_smaller_mss_less_the_options() {
+    //= https://www.rfc-editor.org/rfc/rfc6691#section-2
+    //= type=test
+    //# When calculating the value to put in the TCP MSS option, the MTU value SHOULD be decreased by only the size of the
     let small = Takeover {
         peer_mss: 900,
         ..with_timestamps()
@@ -100,6 +109,9 @@ fn p84_an_absurdly_small_mss_is_not_honoured() {
 
 #[test]
 fn p93_the_sender_does_not_fill_slivers_of_a_window() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.1
+    //= type=test
+    //# (1) if a maximum-sized segment can be sent, i.e., if: min(D,U) >= Eff.snd.MSS;
     let mut script = Script::new();
     script.window = 3_000;
     script.ack(0);
@@ -134,6 +146,9 @@ fn p97_windows_are_scaled_up_to_14() {
 
 #[test]
 fn p92_a_closed_window_is_probed_for_ever_and_opens() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+    //= type=test
+    //# The sending TCP peer must regularly transmit at least one octet of new data (if available), or retransmit to the
     let mut script = Script::new();
     script.window = 0;
     script.ack(0);
@@ -183,6 +198,9 @@ fn p92_unanswered_probes_end_the_connection() {
 
 #[test]
 fn p92_a_window_shrunk_below_what_is_in_flight_is_survived() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+    //= type=test
+    //# a sending TCP peer MUST be robust against window shrinking, which may cause the "usable window" to become negative
     let mut script = Script::new();
     script.send(5_000);
     assert_eq!(script.spans().len(), 5);
@@ -214,6 +232,9 @@ fn p92_a_reset_at_a_closed_window_is_honoured() {
 
 #[test]
 fn p90_keepalive_probes_an_idle_peer_and_gives_up() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+    //= type=test
+    //# SEG.SEQ = SND.NXT-1
     let keepalive = Keepalive {
         idle: Duration::from_secs(30),
         interval: Duration::from_secs(5),
@@ -284,6 +305,9 @@ fn p88_round_trips_are_measured_by_timestamps_when_segments_were_repeated() {
 
 #[test]
 fn p88_karn_without_timestamps_a_repeated_segment_is_never_timed() {
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+    //= type=test
+    //# RTT samples MUST NOT be made using segments that were retransmitted (and thus for which it is ambiguous whether
     let mut script = Script::new();
     script.send(100);
     script.drain();
@@ -291,4 +315,68 @@ fn p88_karn_without_timestamps_a_repeated_segment_is_never_timed() {
     script.wait(30);
     script.ack(100);
     assert_eq!(script.connection.stats().srtt_us, 0);
+}
+
+#[test]
+fn p88_a_sender_that_was_idle_starts_from_the_initial_window() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.1
+    //= type=test
+    //# when TCP has not received a segment for more than one retransmission timeout, cwnd is reduced to the value of the
+    let mut script = Script::new();
+    script.send(60_000);
+    let mut acknowledged = 0;
+    while acknowledged < 60_000 {
+        acknowledged += i32::try_from(script.drain().len()).unwrap() * 1_000;
+        script.wait(10);
+        script.ack(acknowledged);
+    }
+    script.send(30_000);
+    assert_eq!(script.drain().len(), 30, "the window has grown");
+    script.ack(90_000);
+    script.wait(1_000);
+    script.send(30_000);
+    assert_eq!(script.drain().len(), 10);
+}
+
+#[test]
+fn p88_progress_restarts_the_retransmission_timer() {
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= type=test
+    //# (5.3) When an ACK is received that acknowledges new data, restart the retransmission timer so that it will
+    let mut script = Script::of(
+        Takeover {
+            sack: false,
+            ..takeover()
+        },
+        Config::default(),
+    );
+    script.send(2_000);
+    script.drain();
+    script.wait(200);
+    script.ack(1_000);
+    let restarted = script.now;
+    let (_, seen) = script.until_sent();
+    assert_eq!(seen[0].span(), (1_000, 1_000));
+    // One sample of 200 ms: the timeout is 200 + 4 * 100 ms from the last progress on.
+    assert_eq!(
+        script.now.saturating_since(restarted),
+        Duration::from_millis(600)
+    );
+}
+
+#[test]
+fn p92_an_older_segment_does_not_change_the_window() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //# If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND <- SEG.WND, set SND.WL1 <-
+    let mut script = Script::new();
+    script.data(0, b"ab");
+    script.drain();
+    script.window = 3_000;
+    script.feed(TcpFlags::ACK, 2, 0, b"");
+    // Sent before it and overtaken on the way.
+    script.window = 60_000;
+    script.feed(TcpFlags::ACK, 1, 0, b"");
+    script.send(9_000);
+    assert_eq!(script.drain().len(), 3);
 }

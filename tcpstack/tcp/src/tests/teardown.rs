@@ -7,6 +7,9 @@ use crate::{CloseReason, StateName};
 
 #[test]
 fn p100_we_finish_first_then_the_peer() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //# if the FIN segment is now acknowledged, then enter FIN-WAIT-2 and continue processing in that state.
     let mut script = Script::new();
     script.send(100);
     script.connection.finish();
@@ -84,6 +87,9 @@ fn p100_a_lost_fin_is_repeated() {
 
 #[test]
 fn p100_queued_data_is_drained_before_the_fin() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.4
+    //= type=test
+    //# Queue this until all preceding SENDs have been segmentized, then form a FIN segment and send it. In any case, enter
     let mut script = Script::new();
     script.window = 2_000;
     script.ack(0);
@@ -159,6 +165,9 @@ fn abort_sends_one_reset() {
 
 #[test]
 fn segments_for_a_closed_connection_are_reset() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
+    //= type=test
+    //# An incoming segment not containing a RST causes a RST to be sent in response.
     let mut script = Script::new();
     script.connection.abort();
     script.drain();
