@@ -122,7 +122,8 @@ counters! {
     IrregularAfterEnd, Counter, "irregular-after-end", "Flows on which the client sent data after a reset or after both ends had finished.";
     DataOnConfirmation, Counter, "data-on-confirmation", "Flows whose third segment carried the client's first bytes.";
     HeldRepeated, Counter, "held-repeated", "Held client bytes that came again and said the same.";
-    HeldContradicted, Counter, "held-contradicted", "Held client bytes that came again and said something else.";
+    HeldContradicted, Counter, "held-contradicted", "Client bytes that came again and said something else than policy had read or held.";
+    UrgentCleared, Counter, "urgent-cleared", "Client segments whose urgent mark was taken off before policy had read and passed them.";
     EndedWhileHeld, Counter, "ended-while-held", "Flows that were closed or reset while the client's first bytes were held.";
     FourTuplesReused, Counter, "four-tuples-reused", "Connections that began on the addresses and ports of one just over.";
 

@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
 use sluice_flow::{Observer, Retention, TimerId};
-use sluice_packet::{Instant, PacketBuf, TcpFrame};
+use sluice_packet::{Instant, PacketBuf, TcpFrame, clear_urgent};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
 use crate::corners::Over;
@@ -15,6 +15,7 @@ use crate::limits::{OBSERVE_TIMEOUT, OBSERVED_FLOW_BYTES_MAX};
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
+use crate::unconfirmed::Unconfirmed;
 use crate::{Now, corners, holding, observing};
 
 /// One entry of a core's flow table.
@@ -74,6 +75,8 @@ pub(crate) struct Bypassed {
     /// FINs seen from client and origin, or a reset.
     pub(crate) client_finished: bool,
     pub(crate) origin_finished: bool,
+    /// What policy has read, as long as it may not have arrived.
+    pub(crate) unconfirmed: Option<Box<Unconfirmed>>,
 }
 
 impl Bypassed {
@@ -99,6 +102,15 @@ impl<B> State<B> {
             Self::Over(_) => SessionPhase::Closing,
             Self::Bypassed(_) => SessionPhase::Bypassed,
             Self::Blocked(_) => SessionPhase::Blocked,
+        }
+    }
+
+    /// True while what the client's packets say is what policy reads or has read, and they pass as they came.
+    fn is_being_read(&self) -> bool {
+        match self {
+            Self::Observing(_) | Self::Holding(_) => true,
+            Self::Bypassed(bypassed) => bypassed.unconfirmed.is_some(),
+            Self::Taken(_) | Self::Over(_) | Self::Blocked(_) => false,
         }
     }
 
@@ -136,12 +148,22 @@ impl<B: PacketBuf> Flow<B> {
     pub(crate) fn on_packet(
         &mut self,
         shared: &mut Shared,
-        packet: B,
+        mut packet: B,
         tcp: &TcpFrame,
         from_client: bool,
         now: Now,
         out: &mut impl Output<B>,
     ) -> After {
+        if from_client && tcp.flags.urg() && self.state.is_being_read() {
+            clear_urgent(packet.frame_mut(), tcp);
+            out.count(Counter::UrgentCleared, 1);
+        }
+        let undecided = matches!(self.state, State::Observing(_) | State::Holding(_));
+        if from_client && undecided && tcp.flags.rst() && tcp.payload_len() > 0 {
+            // A reset may say why (RFC 9293 3.5.3); undecided, nothing that the client says passes.
+            out.discard(packet, DropReason::IrregularSegment);
+            return After::Undisturbed;
+        }
         match &mut self.state {
             State::Observing(_) => {
                 observing::on_packet(self, shared, packet, tcp, from_client, now, out)
@@ -237,6 +259,10 @@ impl<B: PacketBuf> Flow<B> {
         let memory = match &self.state {
             State::Taken(session) => session.memory_bytes(),
             State::Holding(holding) => holding.memory_bytes(),
+            State::Bypassed(Bypassed {
+                unconfirmed: Some(unconfirmed),
+                ..
+            }) => unconfirmed.memory_bytes(),
             _ => 0,
         };
         SessionSummary {

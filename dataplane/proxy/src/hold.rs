@@ -8,6 +8,7 @@ use sluice_packet::{PacketBuf, SeqNum, TcpFrame};
 use smallvec::SmallVec;
 
 use crate::limits::HELD_PACKETS_MAX;
+use crate::unconfirmed::Unconfirmed;
 
 /// What became of a packet offered to the hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -132,6 +133,11 @@ impl<B: PacketBuf> Hold<B> {
     /// The packets in the order in which they came.
     pub(crate) fn release(&mut self) -> impl Iterator<Item = B> + '_ {
         self.items.drain(..).map(|item| item.packet)
+    }
+
+    /// The bytes that were read, to be remembered until they have arrived.
+    pub(crate) fn into_unconfirmed(self) -> Option<Box<Unconfirmed>> {
+        Unconfirmed::new(self.start, self.bytes)
     }
 
     /// Heap bytes, the packets not counted.

@@ -23,6 +23,7 @@ mod record;
 mod session;
 mod shared;
 mod takeover;
+mod unconfirmed;
 mod worker;
 
 pub use generation::{Generation, GenerationError};

@@ -75,6 +75,7 @@ impl Bypassed {
             active: now.mono,
             client_finished: false,
             origin_finished: false,
+            unconfirmed: None,
         }
     }
 
@@ -88,6 +89,16 @@ impl Bypassed {
         now: Now,
         out: &mut impl Output<B>,
     ) -> After {
+        if let Some(unconfirmed) = &self.unconfirmed {
+            if from_client && !unconfirmed.admits(tcp, packet.frame()) {
+                out.count(Counter::HeldContradicted, 1);
+                out.discard(packet, DropReason::IrregularSegment);
+                return After::Undisturbed;
+            }
+            if !from_client && unconfirmed.is_confirmed_by(tcp, packet.frame()) {
+                self.unconfirmed = None;
+            }
+        }
         self.active = now.mono;
         let before = self.ended();
         self.client_finished |= tcp.flags.rst() || (tcp.flags.fin() && from_client);
@@ -102,8 +113,9 @@ impl Bypassed {
     }
 
     pub(crate) fn next_timeout(&self) -> sluice_packet::Instant {
+        // An end that the origin may not have seen is none.
         self.active
-            + if self.ended() {
+            + if self.ended() && self.unconfirmed.is_none() {
                 BYPASS_CLOSED_TIMEOUT
             } else {
                 BYPASS_IDLE_TIMEOUT
@@ -191,6 +203,9 @@ fn bypass<B: PacketBuf>(
     if let State::Holding(mut holding) = before {
         for packet in holding.hold.release() {
             forward(&flow.identity, packet, true, out);
+        }
+        if let State::Bypassed(bypassed) = &mut flow.state {
+            bypassed.unconfirmed = holding.hold.into_unconfirmed();
         }
     }
 }

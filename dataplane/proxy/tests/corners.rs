@@ -60,10 +60,11 @@ fn e109_data_on_the_third_segment_is_held_as_the_client_hello() {
 fn e109_data_on_a_reset_is_not_kept_as_the_stream() {
     let mut script = Script::established();
     script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
-    // The reset passes with what it carries, which no end delivers; what was held does not.
+    // No end delivers what a reset carries, but undecided nothing that the client says passes.
     let reset = script.frame(Side::A, C + 1, O + 1, RST | ACK, b"noise");
-    let left = script.give(Side::A, reset.clone());
-    assert_eq!(left, [(Side::B, reset)]);
+    let left = script.give(Side::A, reset);
+    assert_eq!(left, []);
+    assert_eq!(script.world.out.discarded, [DropReason::IrregularSegment]);
     assert_eq!(script.count(Counter::ClientHellos), 0);
 }
 

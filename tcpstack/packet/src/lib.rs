@@ -29,6 +29,7 @@ mod tcp;
 mod tcp_frame;
 mod time;
 mod tunnel;
+mod urgent;
 mod vlan;
 
 pub use buffer::{PacketBuf, TestBuf, Verified};
@@ -49,4 +50,5 @@ pub use tcp::{TcpFlags, TcpSegment};
 pub use tcp_frame::TcpFrame;
 pub use time::Instant;
 pub use tunnel::{Encapsulation, TunnelId};
+pub use urgent::clear_urgent;
 pub use vlan::VlanStack;
