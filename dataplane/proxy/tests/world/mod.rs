@@ -8,7 +8,11 @@
     clippy::panic,
     reason = "the world of a test may end it"
 )]
-#![allow(dead_code, reason = "each test file uses its part of the world")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses its part of the world"
+)]
 
 pub mod certificates;
 pub mod end;
@@ -116,10 +120,15 @@ pub struct World {
     /// Frames from the client that the network loses, by their number.
     pub lose_from_client: Vec<usize>,
     from_client: usize,
+    /// Stands between the client and the appliance: what it makes of each frame is what arrives.
+    pub tamper: Option<Tamper>,
     generations: u64,
     /// The worker gets what an end has sent in one burst, not packet by packet.
     pub bursts: bool,
 }
+
+/// Frames in place of one.
+pub type Tamper = Box<dyn FnMut(Vec<u8>) -> Vec<Vec<u8>>>;
 
 pub fn generation(number: u64, settings: &Settings, pki: &Pki) -> Result<Arc<Generation>, String> {
     let documents = [
@@ -192,6 +201,7 @@ impl World {
             random,
             lose_from_client: Vec::new(),
             from_client: 0,
+            tamper: None,
             generations: 1,
             bursts: false,
         }
@@ -244,19 +254,16 @@ impl World {
             self.from_client += 1;
             !self.lose_from_client.contains(&number)
         });
+        if let Some(tamper) = &mut self.tamper {
+            from_client = from_client.into_iter().flat_map(tamper).collect();
+        }
         self.arrive(Side::A, from_client);
         let from_origin = self.origin.transmit(now.mono);
         moved |= !from_origin.is_empty();
         self.arrive(Side::B, from_origin);
-        self.worker.poll(now, &mut self.out);
-        while let Some(job) = self.out.jobs.pop_front() {
-            moved = true;
-            let result = forge(&job.request, &mut self.random);
-            self.worker
-                .on_completion(ForgeDone { id: job.id, result }, &mut self.out);
-        }
-        self.worker.gauges(&mut self.out);
-        for (side, frame) in self.out.frames.drain(..).collect::<VecDeque<_>>() {
+        let (forged, leaving) = self.step();
+        moved |= forged;
+        for (side, frame) in leaving {
             moved = true;
             let (end, wire) = match side {
                 Side::A => (&mut self.client, &mut self.wire_to_client),
@@ -280,6 +287,26 @@ impl World {
             self.worker
                 .on_packet(SEGMENT, side, packet, now, &mut self.out);
         }
+    }
+
+    /// The appliance's turn: its timers, its flows, its helper threads. Whether those had a job, and what it puts on the
+    /// wire.
+    pub fn step(&mut self) -> (bool, VecDeque<(Side, Vec<u8>)>) {
+        let now = self.now();
+        self.worker.poll(now, &mut self.out);
+        let forged = !self.out.jobs.is_empty();
+        while let Some(job) = self.out.jobs.pop_front() {
+            let result = forge(&job.request, &mut self.random);
+            self.worker
+                .on_completion(ForgeDone { id: job.id, result }, &mut self.out);
+        }
+        self.worker.gauges(&mut self.out);
+        (forged, std::mem::take(&mut self.out.frames))
+    }
+
+    /// Time goes by.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
     }
 
     /// The next client and origin, when those before have nothing left to say.
