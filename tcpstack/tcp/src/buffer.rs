@@ -9,7 +9,7 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     /// Fully initialised; its length is the allocation.
-    storage: Vec<u8>,
+    storage: Box<[u8]>,
     /// First byte not consumed.
     head: usize,
     /// One past the last byte that belongs to the stream.
@@ -108,7 +108,7 @@ impl Buffer {
                 .max(limits::BUFFER_BYTES_MIN)
                 .max(self.storage.len() * 2)
                 .next_power_of_two();
-            let mut storage = vec![0; grown];
+            let mut storage = vec![0; grown].into_boxed_slice();
             if let (Some(to), Some(from)) = (
                 storage.get_mut(..live),
                 self.storage.get(self.head..self.extent),

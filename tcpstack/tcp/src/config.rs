@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::limits;
+use crate::sequence::length;
 
 /// The congestion controller of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,11 +22,12 @@ pub struct Keepalive {
     pub idle: Duration,
     /// Between probes.
     pub interval: Duration,
-    /// Unanswered probes after which the connection is given up.
+    /// Unanswered probes after which the connection is given up; at least one.
     pub probes: u32,
 }
 
-/// Settings of one connection; the same value is usually shared by all connections of a core.
+/// Settings of one connection; the same value is usually shared by all connections of a core. Times are kept in whole
+/// milliseconds, but for those of the retransmission timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Most bytes buffered towards the application, in order and out of order together.
@@ -50,13 +52,6 @@ pub struct Config {
     pub time_wait: Duration,
 }
 
-impl Config {
-    pub(crate) fn ack_delay(&self) -> Duration {
-        self.delayed_ack
-            .min(Duration::from_millis(limits::DELAYED_ACK_MS_MAX))
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -73,4 +68,75 @@ impl Default for Config {
             time_wait: Duration::from_secs(60),
         }
     }
+}
+
+/// What a connection keeps of its [`Config`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) recv_buffer_bytes_max: u32,
+    user_timeout_ms: u32,
+    open_timeout_ms: u32,
+    time_wait_ms: u32,
+    keepalive_idle_ms: u32,
+    keepalive_interval_ms: u32,
+    /// Zero without keep-alive.
+    keepalive_probes: u16,
+    ack_delay_ms: u16,
+    pub(crate) congestion: CongestionAlgorithm,
+}
+
+impl Settings {
+    pub(crate) fn new(config: &Config) -> Self {
+        let keepalive = config.keepalive;
+        let ack_delay = config
+            .delayed_ack
+            .min(Duration::from_millis(limits::DELAYED_ACK_MS_MAX));
+        Self {
+            recv_buffer_bytes_max: length(config.recv_buffer_bytes_max),
+            user_timeout_ms: milliseconds(config.user_timeout),
+            open_timeout_ms: milliseconds(config.open_timeout),
+            time_wait_ms: milliseconds(config.time_wait),
+            keepalive_idle_ms: keepalive.map_or(0, |keepalive| milliseconds(keepalive.idle)),
+            keepalive_interval_ms: keepalive
+                .map_or(0, |keepalive| milliseconds(keepalive.interval)),
+            keepalive_probes: keepalive.map_or(0, |keepalive| {
+                u16::try_from(keepalive.probes).unwrap_or(u16::MAX).max(1)
+            }),
+            ack_delay_ms: u16::try_from(ack_delay.as_millis()).unwrap_or(u16::MAX),
+            congestion: config.congestion,
+        }
+    }
+
+    pub(crate) fn keepalive(&self) -> Option<Keepalive> {
+        (self.keepalive_probes > 0).then(|| Keepalive {
+            idle: duration(self.keepalive_idle_ms),
+            interval: duration(self.keepalive_interval_ms),
+            probes: u32::from(self.keepalive_probes),
+        })
+    }
+
+    pub(crate) fn ack_delay(&self) -> Duration {
+        duration(u32::from(self.ack_delay_ms))
+    }
+
+    pub(crate) fn user_timeout(&self) -> Duration {
+        duration(self.user_timeout_ms)
+    }
+
+    pub(crate) fn open_timeout(&self) -> Duration {
+        duration(self.open_timeout_ms)
+    }
+
+    pub(crate) fn time_wait(&self) -> Duration {
+        duration(self.time_wait_ms)
+    }
+}
+
+fn duration(milliseconds: u32) -> Duration {
+    Duration::from_millis(u64::from(milliseconds))
+}
+
+/// Rounded up; what is longer than 49 days is cut to that.
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros().div_ceil(1_000)).unwrap_or(u32::MAX)
 }

@@ -4,7 +4,6 @@ use sluice_packet::{Instant, SeqNum, TcpSegment};
 
 use crate::config::Config;
 use crate::control::ControlBlock;
-#[cfg(doc)]
 use crate::limits;
 use crate::open::Opening;
 use crate::outgoing::Outgoing;
@@ -28,6 +27,11 @@ pub struct Connection {
     state: State,
     core: ControlBlock,
 }
+
+const _: () = assert!(
+    size_of::<Connection>() <= limits::CONNECTION_BYTES_MAX,
+    "a hundred thousand idle connections fit in stated memory",
+);
 
 impl Connection {
     /// A connection born ESTABLISHED in the place of one of two real ends.
@@ -67,12 +71,33 @@ impl Connection {
         self.state = state.on_segment(&mut self.core, now, segment);
     }
 
+    /// Takes segments that arrived together, with the outcome that [`on_segment`](Self::on_segment) has for one after the
+    /// other. Where they bring text in sequence and otherwise say the same, acknowledgement, losses and timers are seen to
+    /// once.
+    pub fn on_train(&mut self, now: Instant, segments: &[TcpSegment<'_>]) {
+        let mut rest = segments;
+        while let Some((first, behind)) = rest.split_first() {
+            self.on_segment(now, first);
+            let followers = match self.state {
+                State::Established(_) => self.core.take_followers(now, first, behind),
+                _ => 0,
+            };
+            rest = behind.get(followers..).unwrap_or(&[]);
+        }
+    }
+
     /// The next segment to put on the wire, or none. It counts as sent.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing<'_>> {
+        self.poll_transmit_large(now, 0)
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), but new text comes in one segment of up to `bytes_max` bytes of payload
+    /// that has to be cut ([`Outgoing::cut`]). Repeated text, and what fits one segment, comes as always.
+    pub fn poll_transmit_large(&mut self, now: Instant, bytes_max: u32) -> Option<Outgoing<'_>> {
         match self.state {
             State::Closed(_) => self.core.poll_reset(now),
             State::TimeWait(_) => self.core.poll_acknowledgement(now),
-            _ => self.core.poll(now),
+            _ => self.core.poll(now, bytes_max),
         }
     }
 
@@ -192,7 +217,7 @@ impl Connection {
     /// Bytes received and not consumed, and segments not polled, are lost.
     #[must_use]
     pub fn into_time_wait(mut self, now: Instant) -> Option<TimeWait> {
-        let lasts = self.core.config.time_wait;
+        let lasts = self.core.settings.time_wait();
         let ends_at = match self.state {
             State::TimeWait(_) => self.core.timers.at(Timer::TimeWait),
             State::Closed(_) if self.core.closed_by == Some(CloseReason::Finished) => now + lasts,
@@ -227,8 +252,8 @@ impl Connection {
 
     /// What was counted.
     #[must_use]
-    pub fn stats(&self) -> &Stats {
-        &self.core.stats
+    pub fn stats(&self) -> Stats {
+        self.core.statistics()
     }
 
     /// Memory held by the connection, itself included.

@@ -4,13 +4,14 @@ mod input;
 mod output;
 mod path_mtu;
 mod timeout;
+mod train;
 
 use core::time::Duration;
 
 use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment};
 
 use crate::challenge::ChallengeLimiter;
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::congestion::Congestion;
 use crate::ecn::{self, EcnState};
 use crate::flight::Flight;
@@ -20,8 +21,9 @@ use crate::receive::{Owed, ReceiveSpace};
 use crate::recovery::Recovery;
 use crate::rto::RtoEstimator;
 use crate::send::SendSpace;
+use crate::sequence::length;
 use crate::state::CloseReason;
-use crate::stats::Stats;
+use crate::stats::{Counters, Stats};
 use crate::takeover::{Takeover, TimestampClock};
 use crate::time_wait::Remains;
 use crate::timers::{Timer, Timers};
@@ -38,12 +40,20 @@ pub(crate) enum Screened {
     Reset,
 }
 
+/// A reset to send.
+#[derive(Clone, Copy, Debug)]
+struct Reset {
+    seq: SeqNum,
+    ack: SeqNum,
+    flags: TcpFlags,
+}
+
 #[derive(Debug)]
 pub(crate) struct ControlBlock {
-    pub(crate) config: Config,
+    pub(crate) settings: Settings,
     pub(crate) send: SendSpace,
     pub(crate) receive: ReceiveSpace,
-    pub(crate) stats: Stats,
+    pub(crate) stats: Counters,
     pub(crate) timers: Timers,
     pub(crate) closed_by: Option<CloseReason>,
     flight: Flight,
@@ -59,7 +69,7 @@ pub(crate) struct ControlBlock {
     synchronised: bool,
     challenge: ChallengeLimiter,
     /// A reset to send, before anything else.
-    reset: Option<TcpSegment<'static>>,
+    reset: Option<Reset>,
     /// The congestion window is what held the last transmission back.
     window_limited: bool,
     /// A zero-window probe is due.
@@ -91,7 +101,11 @@ impl ControlBlock {
             takeover.send_scale,
             takeover.timestamps.is_some(),
         );
-        let receive = ReceiveSpace::new(takeover.receive_next, takeover.receive_scale, config);
+        let receive = ReceiveSpace::new(
+            takeover.receive_next,
+            takeover.receive_scale,
+            length(config.recv_buffer_bytes_max),
+        );
         let timestamps = takeover
             .timestamps
             .map(|clock| TimestampState::new(clock, now));
@@ -106,7 +120,7 @@ impl ControlBlock {
     /// A connection about to be opened by us, or by a peer whose SYN is taken next.
     pub(crate) fn opening(opening: Opening, config: &Config, now: Instant) -> Self {
         let send = SendSpace::unopened(opening.iss, opening.path_mss, config, now);
-        let receive = ReceiveSpace::new(SeqNum(0), 0, config);
+        let receive = ReceiveSpace::new(SeqNum(0), 0, length(config.recv_buffer_bytes_max));
         let mut core = Self::new(send, receive, config, now);
         core.timestamps = opening.timestamps.map(|value| {
             TimestampState::new(
@@ -125,10 +139,10 @@ impl ControlBlock {
     fn new(send: SendSpace, receive: ReceiveSpace, config: &Config, now: Instant) -> Self {
         let mss = send.mss();
         let mut core = Self {
-            config: *config,
+            settings: Settings::new(config),
             send,
             receive,
-            stats: Stats::default(),
+            stats: Counters::default(),
             timers: Timers::default(),
             closed_by: None,
             flight: Flight::default(),
@@ -161,8 +175,12 @@ impl ControlBlock {
         let agreed = opening.agree(&segment.options);
         self.send
             .set_peer(agreed.peer_mss, agreed.send_scale, agreed.timestamps);
-        self.congestion = Congestion::new(self.config.congestion, self.send.mss());
-        self.receive = ReceiveSpace::new(segment.seq + 1, agreed.receive_scale, &self.config);
+        self.congestion = Congestion::new(self.settings.congestion, self.send.mss());
+        self.receive = ReceiveSpace::new(
+            segment.seq + 1,
+            agreed.receive_scale,
+            self.settings.recv_buffer_bytes_max,
+        );
         self.sack = agreed.sack;
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
         //# A host MUST NOT set ECT on data packets unless it has sent at least one ECN-setup SYN or ECN-setup SYN-ACK packet,
@@ -183,18 +201,21 @@ impl ControlBlock {
     /// Answers a segment that belongs to no connection of ours.
     pub(crate) fn answer_with_reset(&mut self, segment: &TcpSegment<'_>) {
         if let Some(reset) = segment.reset_reply() {
-            self.reset = Some(reset);
+            self.reset = Some(Reset {
+                seq: reset.seq,
+                ack: reset.ack,
+                flags: reset.flags,
+            });
         }
     }
 
     /// Ends the connection; a reset goes out if `reset` says so.
     pub(crate) fn close(&mut self, reason: CloseReason, reset: bool) {
         if reset && self.synchronised {
-            self.reset = Some(TcpSegment {
+            self.reset = Some(Reset {
                 seq: self.send.next(),
                 ack: self.receive.next(),
                 flags: TcpFlags::RST | TcpFlags::ACK,
-                ..TcpSegment::default()
             });
         }
         self.closed_by = self.closed_by.or(Some(reason));
@@ -286,6 +307,11 @@ impl ControlBlock {
         self.flight.release();
     }
 
+    /// What was counted, and the round-trip times.
+    pub(crate) fn statistics(&self) -> Stats {
+        self.stats.stats(&self.rto)
+    }
+
     /// Bytes allocated outside of the struct itself.
     pub(crate) fn allocated(&self) -> usize {
         self.send.allocated() + self.receive.allocated() + self.flight.allocated()
@@ -311,7 +337,7 @@ impl ControlBlock {
     }
 
     fn arm_keepalive(&mut self) {
-        if let Some(keepalive) = self.config.keepalive {
+        if let Some(keepalive) = self.settings.keepalive() {
             let wait = if self.keepalive_unanswered == 0 {
                 keepalive.idle
             } else {

@@ -28,6 +28,8 @@ pub(crate) struct Sent {
     pub(crate) sacked: bool,
     /// Considered lost and not sent again since.
     pub(crate) lost: bool,
+    /// If it is `sacked`, so are at least this many records from it on: what walks over the records leaps over them.
+    pub(crate) held_run: u16,
 }
 
 impl Sent {
@@ -196,14 +198,13 @@ impl Flight {
         delivered: &mut Delivered,
     ) {
         let first = self.segments.partition_point(|sent| sent.start.lt(start));
-        for index in first..self.segments.len() {
-            let Some(sent) = self.segments.get(index).copied() else {
-                break;
-            };
+        let mut index = first;
+        while let Some(sent) = self.segments.get(index).copied() {
             if sent.end().gt(end) {
                 break;
             }
             if sent.sacked {
+                index = self.leap(index);
                 continue;
             }
             delivered.sacked += sent.sequence_len();
@@ -211,8 +212,11 @@ impl Flight {
             self.change(index, |sent| {
                 sent.sacked = true;
                 sent.lost = false;
+                sent.held_run = 1;
             });
+            index += 1;
         }
+        self.leap(first);
     }
 
     /// Marks what RFC 8985 considers lost: sent before a segment that was delivered, and not heard of for a round trip and
@@ -228,10 +232,19 @@ impl Flight {
         if !newest.known {
             return (0, None);
         }
-        for index in 0..self.segments.len() {
-            let Some(sent) = self.segments.get(index).copied() else {
+        // What is in the network is all that can get lost: once that was seen, the rest is held or lost already.
+        let mut unseen = self.pipe;
+        let mut index = 0;
+        while let Some(sent) = self.segments.get(index).copied() {
+            if sent.sacked {
+                index = self.leap(index);
+                continue;
+            }
+            if unseen == 0 {
                 break;
-            };
+            }
+            unseen = unseen.saturating_sub(sent.in_network());
+            index += 1;
             if sent.sent_after(newest.sent_at, newest.end)
                 || (sent.sent_at == newest.sent_at && sent.end() == newest.end)
             {
@@ -241,14 +254,14 @@ impl Flight {
                 }
                 break;
             }
-            if sent.sacked || sent.lost {
+            if sent.lost {
                 continue;
             }
             //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
             //# remaining = Segment.xmit_ts + RACK.rtt + RACK.reo_wnd - Now()
             let deadline = sent.sent_at + newest.rtt + window;
             if deadline <= now {
-                self.mark_lost(index);
+                self.mark_lost(index - 1);
                 marked += 1;
             } else {
                 until = Some(until.map_or(deadline, |before| before.max(deadline)));
@@ -369,6 +382,19 @@ impl Flight {
         self.sacked_segments += u32::from(tail.sacked);
         self.lost_segments += u32::from(tail.lost);
         self.segments.insert(index + 1, tail);
+    }
+
+    /// The index after the held records that begin at `index`. Remembers how far that was, so that each of them is walked
+    /// over about once, however many acknowledgements repeat the same blocks.
+    fn leap(&mut self, index: usize) -> usize {
+        let mut end = index;
+        while let Some(sent) = self.segments.get(end).filter(|sent| sent.sacked) {
+            end += usize::from(sent.held_run.max(1));
+        }
+        if let Some(sent) = self.segments.get_mut(index).filter(|sent| sent.sacked) {
+            sent.held_run = u16::try_from(end - index).unwrap_or(u16::MAX);
+        }
+        end
     }
 
     fn mark_lost(&mut self, index: usize) {

@@ -16,7 +16,7 @@ pub const PATH_MTU_IPV6_BYTES_MIN: u16 = 1_280;
 /// Smallest path MSS that is believed: that of the smaller of the two MTUs, headers of 40 bytes subtracted.
 pub const PATH_MSS_BYTES_MIN: u16 = 512;
 /// Timeouts in a row of one segment after which its size is suspected (as `tcp_retries1` of Linux).
-pub const BLACK_HOLE_TIMEOUTS: u32 = 3;
+pub const BLACK_HOLE_TIMEOUTS: u8 = 3;
 /// Path MSS tried one after the other when larger segments seem to vanish (RFC 4821 section 7.2 asks for 1 024 first).
 pub const BLACK_HOLE_MSS_BYTES: [u16; 2] = [1_024, PATH_MSS_BYTES_MIN];
 /// Bytes of options that the timestamps take in every segment, padding included (RFC 7323 appendix A).
@@ -33,6 +33,8 @@ pub const BUFFER_BYTES_MIN: usize = 4 * 1024;
 pub const RECEIVE_WINDOW_START_BYTES: u32 = 64 * 1024;
 /// Separate runs of out-of-order bytes held per connection; a segment that would add one more is not kept.
 pub const OUT_OF_ORDER_RUNS_MAX: usize = 128;
+/// Payload of the largest segment handed out to be cut: what fits a datagram beside headers and options.
+pub const LARGE_SEGMENT_BYTES_MAX: u32 = 65_535 - 40 - 60;
 /// Segments of initial window (RFC 6928).
 pub const INITIAL_WINDOW_SEGMENTS: u32 = 10;
 /// Duplicate acknowledgements that signal a loss (RFC 5681 section 3.2).
@@ -42,9 +44,11 @@ pub const RTO_INITIAL_MS: u64 = 1_000;
 /// Granularity of the estimator (RFC 6298: G).
 pub const RTO_GRANULARITY_MS: u64 = 1;
 /// Doublings of the retransmission timeout kept track of.
-pub const BACKOFF_SHIFT_MAX: u32 = 16;
+pub const BACKOFF_SHIFT_MAX: u8 = 16;
 /// Challenge acknowledgements per connection and second (RFC 5961 section 10).
 pub const CHALLENGE_ACKS_PER_SECOND_MAX: u32 = 10;
+/// Size of a connection that holds no data; it has no other memory then.
+pub const CONNECTION_BYTES_MAX: usize = 800;
 /// Size of what is kept of a finished connection.
 pub const TIME_WAIT_BYTES_MAX: usize = 40;
 /// Age at which the peer's last timestamp no longer proves anything (RFC 7323 section 5.5: 24 days).

@@ -17,7 +17,13 @@ pub(crate) struct Run {
     pub(crate) start: SeqNum,
     pub(crate) end: SeqNum,
     /// Orders runs by when they last grew.
-    stamp: u64,
+    stamp: u32,
+}
+
+impl Run {
+    fn is_newer(&self, than: Self) -> bool {
+        self.stamp.wrapping_sub(than.stamp).cast_signed() > 0
+    }
 }
 
 /// What became of a segment's bytes.
@@ -39,8 +45,8 @@ pub(crate) struct Reassembly {
     /// Sequence number after the last byte in order.
     next: SeqNum,
     /// Sorted, disjoint, not touching each other, all after `next`.
-    runs: SmallVec<[Run; 4]>,
-    stamp: u64,
+    runs: SmallVec<[Run; 2]>,
+    stamp: u32,
 }
 
 impl Reassembly {
@@ -90,7 +96,7 @@ impl Reassembly {
         for run in &self.runs {
             let mut moving = Some(*run);
             for slot in &mut recent {
-                if slot.is_none_or(|held| moving.is_some_and(|run| run.stamp > held.stamp)) {
+                if slot.is_none_or(|held| moving.is_some_and(|run| run.is_newer(held))) {
                     core::mem::swap(slot, &mut moving);
                 }
             }
@@ -180,7 +186,7 @@ impl Reassembly {
                 gap_filled: true,
             };
         }
-        self.stamp += 1;
+        self.stamp = self.stamp.wrapping_add(1);
         self.runs.insert(
             first,
             Run {

@@ -2,7 +2,6 @@
 
 use sluice_packet::{SackBlocks, SeqNum};
 
-use crate::config::Config;
 use crate::limits;
 use crate::reassembly::{Inserted, Reassembly};
 use crate::sequence::{ahead, length, size};
@@ -44,12 +43,10 @@ pub(crate) struct ReceiveSpace {
 }
 
 impl ReceiveSpace {
-    pub(crate) fn new(next: SeqNum, scale: u8, config: &Config) -> Self {
+    pub(crate) fn new(next: SeqNum, scale: u8, buffer_bytes_max: u32) -> Self {
         let scale = scale.min(limits::WINDOW_SHIFT_MAX);
         // Below two steps of the scale nothing could be offered at all.
-        let window_max = length(config.recv_buffer_bytes_max)
-            .max(2 << scale)
-            .min(65_535 << scale);
+        let window_max = buffer_bytes_max.max(2 << scale).min(65_535 << scale);
         let window_limit = window_max.min(limits::RECEIVE_WINDOW_START_BYTES);
         Self {
             reassembly: Reassembly::new(next),
@@ -112,6 +109,14 @@ impl ReceiveSpace {
     /// end whose place we took, both ends would otherwise refuse each other's acknowledgements for ever.
     pub(crate) fn may_acknowledge(&self, seq: SeqNum) -> bool {
         seq.within(self.next(), limits::WINDOW_BYTES_MAX)
+    }
+
+    /// Whether everything before RCV.NXT and nothing behind it has come, and `len` bytes more lie in the window.
+    pub(crate) fn continues_with(&self, seq: SeqNum, len: u32) -> bool {
+        seq == self.next()
+            && self.fin.is_none()
+            && !self.has_gap()
+            && (seq + len).le(self.right_edge)
     }
 
     /// Takes the text and the FIN of an acceptable segment. Says what became of the text.

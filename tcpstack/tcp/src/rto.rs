@@ -7,59 +7,70 @@ use crate::limits;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RtoEstimator {
-    smoothed: Option<Duration>,
-    variation: Duration,
-    min: Duration,
-    max: Duration,
-    smallest: Option<Duration>,
-    backoff: u32,
+    /// Microseconds, as everything here; meaningful once `sampled`.
+    smoothed: u32,
+    variation: u32,
+    smallest: u32,
+    min: u32,
+    max: u32,
+    backoff: u8,
+    sampled: bool,
 }
 
 impl RtoEstimator {
     pub(crate) fn new(config: &Config) -> Self {
+        let min = micros(config.rto_min);
         Self {
-            smoothed: None,
-            variation: Duration::ZERO,
-            min: config.rto_min,
-            max: config.rto_max.max(config.rto_min),
-            smallest: None,
+            smoothed: 0,
+            variation: 0,
+            smallest: 0,
+            min,
+            max: micros(config.rto_max).max(min),
             backoff: 0,
+            sampled: false,
         }
     }
 
     /// Takes a round-trip time. The caller never samples a segment that was sent twice, unless its timestamp says which
     /// copy is acknowledged (Karn's algorithm).
     pub(crate) fn sample(&mut self, rtt: Duration) {
-        self.smallest = Some(self.smallest.map_or(rtt, |smallest| smallest.min(rtt)));
-        if let Some(smoothed) = self.smoothed {
+        let rtt = micros(rtt);
+        if self.sampled {
             //= https://www.rfc-editor.org/rfc/rfc6298#section-2
             //# RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|
             //# SRTT <- (1 - alpha) * SRTT + alpha * R'
-            self.variation = (self.variation * 3 + smoothed.abs_diff(rtt)) / 4;
-            self.smoothed = Some((smoothed * 7 + rtt) / 8);
+            self.variation = weighted(self.variation, 3, self.smoothed.abs_diff(rtt));
+            self.smoothed = weighted(self.smoothed, 7, rtt);
+            self.smallest = self.smallest.min(rtt);
         } else {
             //= https://www.rfc-editor.org/rfc/rfc6298#section-2
             //# SRTT <- R
             //# RTTVAR <- R/2
-            self.smoothed = Some(rtt);
+            self.smoothed = rtt;
             self.variation = rtt / 2;
+            self.smallest = rtt;
+            self.sampled = true;
         }
     }
 
     /// The timeout, backed off.
     pub(crate) fn timeout(&self) -> Duration {
-        let base =
-            self.smoothed
-                .map_or(Duration::from_millis(limits::RTO_INITIAL_MS), |smoothed| {
-                    smoothed
-                        + (self.variation * 4)
-                            .max(Duration::from_millis(limits::RTO_GRANULARITY_MS))
-                });
-        let base = base.clamp(self.min, self.max);
+        let base = if self.sampled {
+            Duration::from_micros(u64::from(self.smoothed))
+                + Duration::from_micros(u64::from(self.variation) * 4)
+                    .max(Duration::from_millis(limits::RTO_GRANULARITY_MS))
+        } else {
+            Duration::from_millis(limits::RTO_INITIAL_MS)
+        };
+        let (min, max) = (
+            Duration::from_micros(u64::from(self.min)),
+            Duration::from_micros(u64::from(self.max)),
+        );
         //= https://www.rfc-editor.org/rfc/rfc6298#section-5
         //# (5.5) The host MUST set RTO <- RTO * 2 ("back off the timer").
-        base.saturating_mul(1 << self.backoff.min(limits::BACKOFF_SHIFT_MAX))
-            .min(self.max)
+        base.clamp(min, max)
+            .saturating_mul(1 << self.backoff.min(limits::BACKOFF_SHIFT_MAX))
+            .min(max)
     }
 
     /// The timer ran out.
@@ -73,7 +84,7 @@ impl RtoEstimator {
     }
 
     /// Timeouts since the last progress.
-    pub(crate) fn backoff(&self) -> u32 {
+    pub(crate) fn backoff(&self) -> u8 {
         self.backoff
     }
 
@@ -83,12 +94,25 @@ impl RtoEstimator {
     }
 
     pub(crate) fn smoothed(&self) -> Option<Duration> {
-        self.smoothed
+        self.sampled
+            .then(|| Duration::from_micros(u64::from(self.smoothed)))
     }
 
     pub(crate) fn smallest(&self) -> Option<Duration> {
-        self.smallest
+        self.sampled
+            .then(|| Duration::from_micros(u64::from(self.smallest)))
     }
+}
+
+/// What is longer than an hour counts as an hour and some.
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+/// The mean of `new` and `weight` times `old`.
+fn weighted(old: u32, weight: u64, new: u32) -> u32 {
+    let mean = (u64::from(old) * weight + u64::from(new)) / (weight + 1);
+    u32::try_from(mean).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

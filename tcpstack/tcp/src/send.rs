@@ -276,6 +276,19 @@ impl SendSpace {
         changed
     }
 
+    /// Whether the peer's window is the one that this field of a segment says.
+    pub(crate) fn offers(&self, field: u16) -> bool {
+        u32::from(field) << self.scale == self.window
+    }
+
+    /// Takes the number of a segment that repeats the window of the one before it.
+    pub(crate) fn repeat_window(&mut self, segment: &TcpSegment<'_>) {
+        if self.wl1.lt(segment.seq) {
+            self.wl1 = segment.seq;
+            self.wl2 = segment.ack;
+        }
+    }
+
     /// Forgets what is queued: the connection is over.
     pub(crate) fn clear(&mut self) {
         self.buffer = Buffer::default();

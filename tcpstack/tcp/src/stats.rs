@@ -1,5 +1,10 @@
 //! What a connection counted.
 
+use core::ops::AddAssign;
+use core::time::Duration;
+
+use crate::rto::RtoEstimator;
+
 /// Counters of one connection; they only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -55,4 +60,90 @@ pub struct Stats {
     pub srtt_us: u64,
     /// Smallest round-trip time, microseconds; 0 before the first sample.
     pub rtt_min_us: u64,
+}
+
+/// The counters as a connection keeps them: half as wide where a connection cannot live to fill them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) segments_received: u64,
+    pub(crate) segments_sent: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) retransmits: Count,
+    pub(crate) timeouts: Count,
+    pub(crate) fast_recoveries: Count,
+    pub(crate) tail_probes: Count,
+    pub(crate) window_probes: Count,
+    pub(crate) keepalive_probes: Count,
+    pub(crate) out_of_window: Count,
+    pub(crate) old_timestamps: Count,
+    pub(crate) out_of_order: Count,
+    pub(crate) duplicates: Count,
+    pub(crate) no_room: Count,
+    pub(crate) challenge_acks: Count,
+    pub(crate) challenge_acks_withheld: Count,
+    pub(crate) bad_acks: Count,
+    pub(crate) duplicate_sacks: Count,
+    pub(crate) congestion_marks: Count,
+    pub(crate) ecn_reductions: Count,
+    pub(crate) path_mss_lowered: Count,
+    pub(crate) icmp_ignored: Count,
+    pub(crate) soft_errors: Count,
+}
+
+/// A counter that stays at its largest value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count(u32);
+
+impl Count {
+    fn get(self) -> u64 {
+        u64::from(self.0)
+    }
+}
+
+impl AddAssign<u32> for Count {
+    fn add_assign(&mut self, more: u32) {
+        self.0 = self.0.saturating_add(more);
+    }
+}
+
+impl Counters {
+    pub(crate) fn stats(&self, rto: &RtoEstimator) -> Stats {
+        let srtt_us = micros(rto.smoothed());
+        let rtt_min_us = micros(rto.smallest());
+        Stats {
+            segments_received: self.segments_received,
+            segments_sent: self.segments_sent,
+            bytes_received: self.bytes_received,
+            bytes_sent: self.bytes_sent,
+            retransmits: self.retransmits.get(),
+            timeouts: self.timeouts.get(),
+            fast_recoveries: self.fast_recoveries.get(),
+            tail_probes: self.tail_probes.get(),
+            window_probes: self.window_probes.get(),
+            keepalive_probes: self.keepalive_probes.get(),
+            out_of_window: self.out_of_window.get(),
+            old_timestamps: self.old_timestamps.get(),
+            out_of_order: self.out_of_order.get(),
+            duplicates: self.duplicates.get(),
+            no_room: self.no_room.get(),
+            challenge_acks: self.challenge_acks.get(),
+            challenge_acks_withheld: self.challenge_acks_withheld.get(),
+            bad_acks: self.bad_acks.get(),
+            duplicate_sacks: self.duplicate_sacks.get(),
+            congestion_marks: self.congestion_marks.get(),
+            ecn_reductions: self.ecn_reductions.get(),
+            path_mss_lowered: self.path_mss_lowered.get(),
+            icmp_ignored: self.icmp_ignored.get(),
+            soft_errors: self.soft_errors.get(),
+            srtt_us,
+            rtt_min_us,
+        }
+    }
+}
+
+fn micros(time: Option<Duration>) -> u64 {
+    time.map_or(0, |time| {
+        u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+    })
 }

@@ -12,3 +12,4 @@ mod sending;
 mod support;
 mod teardown;
 mod time_wait;
+mod trains;

@@ -67,7 +67,7 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         self.connection
             .as_ref()
-            .map(|connection| *connection.stats())
+            .map(Connection::stats)
             .unwrap_or_default()
     }
 

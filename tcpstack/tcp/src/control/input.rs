@@ -135,6 +135,14 @@ impl ControlBlock {
         if segment.payload.is_empty() && !segment.flags.fin() {
             return false;
         }
+        self.take_payload(segment);
+        let finished = self.receive.pass_fin();
+        self.after_text(now);
+        finished
+    }
+
+    /// Text and FIN, as far as the receive sequence space is concerned.
+    pub(super) fn take_payload(&mut self, segment: &TcpSegment<'_>) {
         if !segment.payload.is_empty() {
             self.take_mark(segment);
         }
@@ -148,13 +156,15 @@ impl ControlBlock {
             Inserted::Nothing if segment.payload.is_empty() => {}
             Inserted::Nothing => self.stats.duplicates += 1,
         }
-        let finished = self.receive.pass_fin();
+    }
+
+    /// Sees to the acknowledgement of text that was taken.
+    pub(super) fn after_text(&mut self, now: Instant) {
         if self.receive.owed() == Owed::Later && !self.timers.is_set(Timer::DelayedAck) {
             self.timers
-                .set(Timer::DelayedAck, now + self.config.ack_delay());
+                .set(Timer::DelayedAck, now + self.settings.ack_delay());
         }
         self.touch_buffers(now);
-        finished
     }
 
     fn take_mark(&mut self, segment: &TcpSegment<'_>) {
@@ -226,8 +236,6 @@ impl ControlBlock {
         };
         if let Some(rtt) = rtt {
             self.rto.sample(rtt);
-            self.stats.srtt_us = micros(self.rto.smoothed());
-            self.stats.rtt_min_us = micros(self.rto.smallest());
         }
         if delivered.resent_since.is_none() || rtt.is_some() {
             self.rto.progress();
@@ -355,10 +363,4 @@ impl ControlBlock {
         }
         self.touch_buffers(now);
     }
-}
-
-fn micros(time: Option<Duration>) -> u64 {
-    time.map_or(0, |time| {
-        u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-    })
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use sluice_packet::{Ecn, Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment};
 
-use super::ControlBlock;
+use super::{ControlBlock, Reset};
 use crate::flight::Sent;
 use crate::limits;
 use crate::outgoing::Outgoing;
@@ -14,17 +14,20 @@ use crate::timers::Timer;
 
 impl ControlBlock {
     /// The next segment, in the order of urgency: reset, what was lost, new text, probes, acknowledgements.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Outgoing<'_>> {
+    ///
+    /// New text is gathered into segments of up to `bytes_max` bytes that are cut later.
+    pub(crate) fn poll(&mut self, now: Instant, bytes_max: u32) -> Option<Outgoing<'_>> {
         if self.reset.is_some() {
             return self.poll_reset(now);
         }
         if let Some(sent) = self.choose(now) {
-            return Some(self.emit(sent, now));
+            let (sent, cut) = self.lengthen(sent, bytes_max, now);
+            return Some(self.emit(sent, cut, now));
         }
         if core::mem::take(&mut self.probe_due)
             && let Some(probe) = self.window_probe(now)
         {
-            return Some(self.emit(probe, now));
+            return Some(self.emit(probe, 0, now));
         }
         self.update_persist(now);
         self.touch_buffers(now);
@@ -40,10 +43,24 @@ impl ControlBlock {
 
     /// A reset that is due, worn like every other segment.
     pub(crate) fn poll_reset(&mut self, now: Instant) -> Option<Outgoing<'_>> {
-        let mut segment = self.reset.take()?;
-        segment.options.timestamps = self.timestamps.as_ref().map(|clock| clock.option(now));
+        let Reset { seq, ack, flags } = self.reset.take()?;
+        let options = TcpOptions {
+            timestamps: self.timestamps.as_ref().map(|clock| clock.option(now)),
+            ..TcpOptions::default()
+        };
+        let segment = TcpSegment {
+            seq,
+            ack,
+            flags,
+            options,
+            ..TcpSegment::default()
+        };
         self.stats.segments_sent += 1;
-        Some(Outgoing { segment, rest: &[] })
+        Some(Outgoing {
+            segment,
+            rest: &[],
+            cut: 0,
+        })
     }
 
     /// An acknowledgement that is owed now.
@@ -189,6 +206,26 @@ impl ControlBlock {
         Some(self.record(sent, now))
     }
 
+    /// Adds the text that may go out right behind `first`, which is recorded segment by segment. Returns the whole, and
+    /// the size at which it has to be cut.
+    fn lengthen(&mut self, first: Sent, bytes_max: u32, now: Instant) -> (Sent, u16) {
+        let step = first.len;
+        let mut whole = first;
+        let mut last = first;
+        let bytes_max = bytes_max.min(limits::LARGE_SEGMENT_BYTES_MAX);
+        let new_text = !first.syn && !first.resent && step == self.payload_limit();
+        while new_text && !last.fin && last.len == step && whole.len + step <= bytes_max {
+            let Some(next) = self.choose_new(now, false) else {
+                break;
+            };
+            whole.len += next.len;
+            whole.fin = next.fin;
+            last = next;
+        }
+        let cut = if whole.len > step { step } else { 0 };
+        (whole, u16::try_from(cut).unwrap_or(u16::MAX))
+    }
+
     fn record(&mut self, sent: Sent, now: Instant) -> Sent {
         if self.flight.is_empty() {
             self.stalled_since = now;
@@ -293,7 +330,7 @@ impl ControlBlock {
     }
 
     /// A segment that takes sequence space.
-    fn emit(&mut self, sent: Sent, now: Instant) -> Outgoing<'_> {
+    fn emit(&mut self, sent: Sent, cut: u16, now: Instant) -> Outgoing<'_> {
         let mut flags = TcpFlags::NONE;
         let mut options = self.options(now);
         let mut window = if self.synchronised {
@@ -319,13 +356,13 @@ impl ControlBlock {
             flags |= TcpFlags::PSH;
         }
         if sent.len > 0 && !sent.resent {
-            let delay = self.config.ack_delay();
+            let delay = self.settings.ack_delay();
             let replies =
                 now.saturating_since(self.last_heard) < delay && self.stats.bytes_received > 0;
             self.receive.set_interactive(replies);
         }
         let ack = self.acknowledge();
-        self.stats.segments_sent += 1;
+        self.stats.segments_sent += Outgoing::count(sent.len, cut);
         let start = sent.start + u32::from(sent.syn);
         let payload = self.send.text(start, sent.len);
         Outgoing {
@@ -340,6 +377,7 @@ impl ControlBlock {
                 payload,
             },
             rest: &[],
+            cut,
         }
     }
 
@@ -378,6 +416,7 @@ impl ControlBlock {
                 payload: &[],
             },
             rest: &[],
+            cut: 0,
         }
     }
 
@@ -426,6 +465,7 @@ fn fresh(start: SeqNum, len: u32, now: Instant) -> Sent {
         resent: false,
         sacked: false,
         lost: false,
+        held_run: 0,
     }
 }
 

@@ -84,7 +84,7 @@ impl ControlBlock {
     }
 
     fn keepalive(&mut self, now: Instant) -> bool {
-        let Some(keepalive) = self.config.keepalive else {
+        let Some(keepalive) = self.settings.keepalive() else {
             return true;
         };
         let quiet_since = self.last_heard.max(self.send.last_sent_at());
@@ -106,9 +106,9 @@ impl ControlBlock {
 
     fn patience(&self) -> Duration {
         if self.send.is_open() {
-            self.config.user_timeout
+            self.settings.user_timeout()
         } else {
-            self.config.open_timeout
+            self.settings.open_timeout()
         }
     }
 }

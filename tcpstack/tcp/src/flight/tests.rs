@@ -69,6 +69,7 @@ fn sent(start: SeqNum, now: Instant) -> Sent {
         resent: false,
         sacked: false,
         lost: false,
+        held_run: 0,
     }
 }
 

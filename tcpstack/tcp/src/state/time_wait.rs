@@ -14,7 +14,7 @@ impl TimeWait {
     pub(crate) fn enter(core: &mut ControlBlock, now: Instant) -> State {
         core.rest();
         core.timers
-            .set(Timer::TimeWait, now + core.config.time_wait);
+            .set(Timer::TimeWait, now + core.settings.time_wait());
         State::TimeWait(Self)
     }
 
@@ -34,7 +34,7 @@ impl TimeWait {
         //# the 2 MSL timeout.
         if segment.flags.fin() && segment.seq + segment.sequence_len() == core.receive.next() {
             core.timers
-                .set(Timer::TimeWait, now + core.config.time_wait);
+                .set(Timer::TimeWait, now + core.settings.time_wait());
         }
         // Everything else is old: screening owes the acknowledgement that says so.
         core.screen(now, segment);

@@ -219,7 +219,7 @@ pub(super) fn ours(offset: i32) -> SeqNum {
     SeqNum(OURS.0.wrapping_add_signed(offset))
 }
 
-fn theirs(offset: i32) -> SeqNum {
+pub(super) fn theirs(offset: i32) -> SeqNum {
     SeqNum(THEIRS.0.wrapping_add_signed(offset))
 }
 
