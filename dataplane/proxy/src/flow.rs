@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
 use sluice_flow::{Observer, Retention, TimerId};
-use sluice_packet::{Instant, PacketBuf, TcpFrame, clear_urgent};
+use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
 use crate::corners::Over;
@@ -26,6 +26,8 @@ pub(crate) struct Flow<B> {
     pub(crate) alarm: Option<(TimerId, Instant)>,
     /// It began on the addresses and ports of a connection just over.
     pub(crate) reuses: bool,
+    /// The sequence number of its SYN, if that was seen.
+    pub(crate) opened_with: Option<SeqNum>,
     /// In the queue of flows to be serviced at the end of the batch.
     pub(crate) queued: bool,
     /// In the queue of flows whose handshake goes on when there is a budget again.
@@ -241,6 +243,12 @@ impl<B: PacketBuf> Flow<B> {
             State::Blocked(blocked) => blocked.resets.origin,
             State::Over(_) | State::Bypassed(_) => true,
         }
+    }
+
+    /// True for a late duplicate of the SYN that opened this flow, which goes on.
+    pub(crate) fn repeats_its_syn(&self, tcp: &TcpFrame) -> bool {
+        let goes_on = matches!(&self.state, State::Bypassed(bypassed) if !bypassed.ended());
+        goes_on && self.opened_with == Some(tcp.seq)
     }
 
     /// As `show sessions` lists it.

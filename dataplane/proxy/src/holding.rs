@@ -46,7 +46,8 @@ impl<B: PacketBuf> Holding<B> {
         Self {
             observer,
             key: tcp.key,
-            hold: Hold::new(tcp.seq, HOLD_BYTES_MAX),
+            // Not at that segment: it may have overtaken what was sent before it.
+            hold: Hold::new(observer.next_of(observer.role_of(tcp)), HOLD_BYTES_MAX),
             reader: ClientHelloReader::new(),
             established: now,
             first_byte: None,

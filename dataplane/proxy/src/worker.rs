@@ -323,6 +323,7 @@ impl<B: PacketBuf> Worker<B> {
             identity,
             state,
             alarm: None,
+            opened_with: opens.then_some(tcp.seq),
             reuses,
             queued: false,
             starved: false,
@@ -365,7 +366,7 @@ impl<B: PacketBuf> Worker<B> {
             return;
         }
         let opens = tcp.flags.syn() && !tcp.flags.ack();
-        if opens && from_client && flow.is_over() {
+        if opens && from_client && flow.is_over() && !flow.repeats_its_syn(tcp) {
             out.count(Counter::FourTuplesReused, 1);
             let reuses = flow.reuses || matches!(flow.state, State::Over(_));
             self.remove(id, now, out);

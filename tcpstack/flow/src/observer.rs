@@ -117,7 +117,7 @@ impl Observer {
             },
             Phase::SynAcknowledged => match from {
                 Role::Originator => self.confirmation(tcp, bytes, now),
-                Role::Responder => self.responder_before_confirmation(tcp),
+                Role::Responder => self.responder_before_confirmation(tcp, now),
             },
             Phase::Established => self.segment(from, tcp, now),
         };
@@ -154,6 +154,12 @@ impl Observer {
     #[must_use]
     pub fn is_repetition(&self, tcp: &TcpFrame) -> bool {
         (tcp.seq + sequence_len(tcp)).le(self.record(self.role_of(tcp)).next)
+    }
+
+    /// What follows the last sequence number of `role` that was forwarded.
+    #[must_use]
+    pub fn next_of(&self, role: Role) -> SeqNum {
+        self.record(role).next
     }
 
     /// Which end sent `tcp`.
@@ -353,6 +359,7 @@ impl Observer {
     fn confirmation(&mut self, tcp: &TcpFrame, bytes: &[u8], now: Instant) -> Step {
         if tcp.flags.syn() && tcp.seq + 1 == self.originator.next && !tcp.flags.ack() {
             no_data(tcp)?;
+            self.note_clock(Role::Originator, tcp, now);
             return Ok(Observation::Handshaking);
         }
         if tcp.flags.syn() {
@@ -376,7 +383,7 @@ impl Observer {
     }
 
     /// The SYN-ACK has come and was not confirmed: the responder repeats it, or resets.
-    fn responder_before_confirmation(&mut self, tcp: &TcpFrame) -> Step {
+    fn responder_before_confirmation(&mut self, tcp: &TcpFrame, now: Instant) -> Step {
         if tcp.flags.syn() && !tcp.flags.ack() {
             return Err(Halt::Irregular(Irregularity::SimultaneousOpen));
         }
@@ -394,12 +401,12 @@ impl Observer {
         }
         if tcp.flags.syn() {
             no_data(tcp)?;
-            return if tcp.seq + 1 == self.responder.next {
-                Ok(Observation::Handshaking)
-            } else {
+            if tcp.seq + 1 != self.responder.next {
                 // The originator keeps to the first it gets. Which one that is, its confirmation says.
-                Err(Halt::Disregard(Disregard::OutOfWindow))
-            };
+                return Err(Halt::Disregard(Disregard::OutOfWindow));
+            }
+            self.note_clock(Role::Responder, tcp, now);
+            return Ok(Observation::Handshaking);
         }
         if tcp.payload_len() > 0 && tcp.seq == self.responder.next {
             return Err(Halt::Irregular(Irregularity::EarlyData));
@@ -499,16 +506,25 @@ impl Observer {
         Ok(())
     }
 
-    fn learn(&mut self, from: Role, tcp: &TcpFrame, now: Instant) {
+    /// The latest that the other end may have seen of an end's clock: a half that takes over must not fall behind it.
+    fn note_clock(&mut self, from: Role, tcp: &TcpFrame, now: Instant) {
         let after_micros = self.after_micros(now);
+        let Some(timestamps) = tcp.options.timestamps.filter(|_| self.both(TIMESTAMPS)) else {
+            return;
+        };
+        let record = self.record_mut(from);
+        if SeqNum(timestamps.value).ge(SeqNum(record.timestamp)) {
+            record.timestamp = timestamps.value;
+            record.timestamp_after_micros = after_micros;
+        }
+    }
+
+    fn learn(&mut self, from: Role, tcp: &TcpFrame, now: Instant) {
         let timestamps = tcp.options.timestamps.filter(|_| self.both(TIMESTAMPS));
         let expected = self.record(from.other()).acknowledged;
+        self.note_clock(from, tcp, now);
         let record = self.record_mut(from);
         if let Some(timestamps) = timestamps {
-            if SeqNum(timestamps.value).ge(SeqNum(record.timestamp)) {
-                record.timestamp = timestamps.value;
-                record.timestamp_after_micros = after_micros;
-            }
             // Not from a segment that overtook others: those would look stale then.
             if tcp.seq.le(expected) {
                 record.recent = timestamps.value;

@@ -263,6 +263,9 @@ impl SendSpace {
         //# SEG.SEQ, and set SND.WL2 <- SEG.ACK.
         let newer =
             self.wl1.lt(segment.seq) || (self.wl1 == segment.seq && self.wl2.le(segment.ack));
+        // What acknowledges more than anything before was sent after it, even if it carries old text once more: the window
+        // before it, counted from the new SND.UNA, would reach further than the peer ever offered.
+        let newer = newer || self.wl2.lt(segment.ack);
         if !newer || segment.ack.lt(self.una) {
             return false;
         }
@@ -271,7 +274,7 @@ impl SendSpace {
         let changed = window != self.window;
         self.window = window;
         self.window_max = self.window_max.max(window);
-        self.wl1 = segment.seq;
+        self.wl1 = self.wl1.max(segment.seq);
         self.wl2 = segment.ack;
         changed
     }

@@ -380,3 +380,20 @@ fn p92_an_older_segment_does_not_change_the_window() {
     script.send(9_000);
     assert_eq!(script.drain().len(), 3);
 }
+
+#[test]
+fn p92_a_newer_acknowledgement_on_old_text_brings_its_window() {
+    let mut script = Script::new();
+    script.send(4_000);
+    assert_eq!(script.spans().len(), 4);
+    // The peer's second segment comes before its first, which it sends again with a newer acknowledgement.
+    script.window = 8_000;
+    script.feed(TcpFlags::ACK, 10, 1_000, b"ahead");
+    script.window = 3_000;
+    script.feed(TcpFlags::ACK, 0, 2_000, b"behind");
+    script.drain();
+    script.send(8_000);
+    let (at, len) = script.spans().pop().unwrap();
+    let end = at + i32::try_from(len).unwrap();
+    assert!(end <= 5_000, "the window offered last is kept to: {end}");
+}

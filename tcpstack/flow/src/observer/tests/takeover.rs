@@ -290,3 +290,26 @@ fn what_was_forwarded_must_have_arrived_before_a_takeover() {
         ISN_O + 1
     );
 }
+
+#[test]
+fn p97_a_repeated_syn_ack_moves_the_clock_that_a_takeover_continues() {
+    let millis = Instant::from_millis;
+    let mut observer = open(&o(0, 0, SYN).options(stamped(options(), 1000, 0))).unwrap();
+    // The first was long under way: its clock says less about now than that of the second.
+    let first = r(0, 1, SYN | ACK).options(stamped(options(), 5000, 1000));
+    see_at(&mut observer, &first, millis(2000));
+    let again = r(0, 1, SYN | ACK).options(stamped(options(), 5900, 1000));
+    assert_eq!(
+        see_at(&mut observer, &again, millis(2300)),
+        Observation::Handshaking
+    );
+    let ack = o(1, 1, ACK).options(stamped(TcpOptions::default(), 2400, 5900));
+    see_at(&mut observer, &ack, millis(2400));
+    let clock = observer.recorded(&key()).unwrap();
+    let clock = clock.toward_originator.timestamps.unwrap();
+    assert_eq!(
+        (clock.value, clock.at),
+        (5900, millis(2300)),
+        "PAWS drops what falls behind"
+    );
+}
