@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use sluice_packet::Instant;
 
-use crate::random::{Random, stream_byte};
+use crate::preface::Preface;
+use crate::random::{Random, stream_bytes};
+use crate::tls::{TlsEnd, TlsError};
 
 /// When an application may send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Pace {
         /// Bytes of a reply.
         reply: u64,
     },
+    /// Whenever there is space, but not before the other end has said something.
+    Second,
 }
 
 /// What an application does.
@@ -47,6 +51,31 @@ pub struct ApplicationPlan {
     pub piece_bytes_max: u64,
     /// It finishes only when the other end has.
     pub finishes_last: bool,
+    /// What it says before its stream.
+    pub says_first: Preface,
+    /// What the other end says before its stream.
+    pub hears_first: Preface,
+}
+
+impl ApplicationPlan {
+    /// The application at the other end of one that follows this plan: it expects what this one sends.
+    #[must_use]
+    pub fn opposite(&self) -> Self {
+        Self {
+            sends: self.expects,
+            sends_bytes: self.expects_bytes,
+            expects: self.sends,
+            expects_bytes: self.sends_bytes,
+            pace: match self.pace {
+                Pace::Requests { request, reply } => Pace::Replies { request, reply },
+                Pace::Replies { request, reply } => Pace::Requests { request, reply },
+                Pace::Free | Pace::Second => Pace::Free,
+            },
+            says_first: self.hears_first,
+            hears_first: self.says_first,
+            ..*self
+        }
+    }
 }
 
 /// A byte that is not the one sent.
@@ -61,76 +90,164 @@ pub struct Mismatch {
     pub expected: u8,
 }
 
-/// A running application.
+/// A running application. Bytes and positions count the preface.
 #[derive(Debug)]
 pub struct Application {
     plan: ApplicationPlan,
     random: Random,
+    tls: Option<Box<TlsEnd>>,
     sent: u64,
     received: u64,
     rests_until: Instant,
+    speaks_at: Instant,
     mismatch: Option<Mismatch>,
+    /// When the last byte came that completed a reply, and the longest that one took.
+    asked_at: Instant,
+    longest_turn: Duration,
 }
 
 impl Application {
-    /// An application at its start.
+    /// An application at its start, right on top of TCP.
     #[must_use]
     pub fn new(plan: ApplicationPlan, random: Random) -> Self {
         Self {
             plan,
             random,
+            tls: None,
             sent: 0,
             received: 0,
             rests_until: Instant::ZERO,
+            speaks_at: Instant::ZERO,
             mismatch: None,
+            asked_at: Instant::ZERO,
+            longest_turn: Duration::ZERO,
         }
     }
 
-    /// The next bytes to send, at most `space`; empty when there is nothing to send.
-    pub fn produce(&mut self, space: usize) -> Vec<u8> {
+    /// An application whose bytes travel in TLS records.
+    #[must_use]
+    pub fn over_tls(plan: ApplicationPlan, random: Random, tls: TlsEnd) -> Self {
+        Self {
+            tls: Some(Box::new(tls)),
+            ..Self::new(plan, random)
+        }
+    }
+
+    /// The next bytes to hand to TCP, at most `space`; empty when there are none.
+    pub fn produce(&mut self, now: Instant, space: usize) -> Vec<u8> {
+        if self.tls.is_none() {
+            return self.speak(now, space);
+        }
+        let writable = self
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.established() && tls.all_taken());
+        let plaintext = if writable {
+            self.speak(now, usize::MAX)
+        } else {
+            Vec::new()
+        };
+        match &mut self.tls {
+            Some(tls) => tls.take(&plaintext, space),
+            None => Vec::new(),
+        }
+    }
+
+    /// The next bytes of the application itself.
+    fn speak(&mut self, now: Instant, space: usize) -> Vec<u8> {
+        if now < self.speaks_at {
+            return Vec::new();
+        }
         let left = self.allowed() - self.sent;
         let piece = left
             .min(u64::try_from(space).unwrap_or(u64::MAX))
             .min(self.random.between(1, self.plan.piece_bytes_max));
-        let bytes = (self.sent..self.sent + piece)
-            .map(|offset| stream_byte(self.plan.sends, offset))
-            .collect();
+        let preface = self.plan.says_first.bytes();
+        let (pause_at, pause) = self.plan.says_first.pause();
+        let said = self.sent;
+        let piece = if said < pause_at {
+            piece.min(pause_at - said)
+        } else {
+            piece
+        };
         self.sent += piece;
-        bytes
+        if piece > 0 && self.sent == pause_at {
+            self.speaks_at = now + pause;
+        }
+        if piece > 0 && matches!(self.plan.pace, Pace::Requests { .. }) && self.at_request(said) {
+            self.asked_at = now;
+        }
+        stream_after(preface, self.plan.sends, said, piece)
+    }
+
+    /// A request begins at `offset`.
+    fn at_request(&self, offset: u64) -> bool {
+        match self.plan.pace {
+            Pace::Requests { request, .. } => offset.checked_rem(request) == Some(0),
+            _ => false,
+        }
     }
 
     /// Takes back bytes of the last piece that were not accepted.
     pub fn give_back(&mut self, count: usize) {
-        self.sent -= u64::try_from(count).unwrap_or(0);
+        match &mut self.tls {
+            Some(tls) => tls.give_back(count),
+            None => self.sent -= u64::try_from(count).unwrap_or(0),
+        }
+    }
+
+    /// Bytes it sends in all.
+    fn sends_bytes(&self) -> u64 {
+        self.plan.says_first.len() + self.plan.sends_bytes
+    }
+
+    fn expects_bytes(&self) -> u64 {
+        self.plan.hears_first.len() + self.plan.expects_bytes
     }
 
     /// Bytes that may have been sent by now.
     fn allowed(&self) -> u64 {
-        let turns = |bytes: u64| self.received.checked_div(bytes).unwrap_or(0);
+        let turns = |bytes: u64| self.heard().checked_div(bytes).unwrap_or(0);
         let allowed = match self.plan.pace {
             Pace::Free => self.plan.sends_bytes,
             Pace::Requests { request, reply } => (turns(reply) + 1) * request,
             Pace::Replies { request, reply } => turns(request) * reply,
+            Pace::Second if !self.spoken_to() => 0,
+            Pace::Second => self.plan.sends_bytes,
         };
-        allowed.min(self.plan.sends_bytes)
+        self.plan.says_first.len() + allowed.min(self.plan.sends_bytes)
     }
 
-    /// Nothing may be sent now.
+    /// The other end has said something, or never will.
+    fn spoken_to(&self) -> bool {
+        self.received > 0 || self.expects_bytes() == 0
+    }
+
+    /// Bytes of the stream received, the preface not counted.
+    fn heard(&self) -> u64 {
+        self.received.saturating_sub(self.plan.hears_first.len())
+    }
+
+    /// Nothing can be handed to TCP now.
     #[must_use]
-    pub fn rests(&self) -> bool {
-        self.sent == self.allowed()
+    pub fn rests(&self, now: Instant) -> bool {
+        let silent = self.sent == self.allowed() || now < self.speaks_at;
+        match &self.tls {
+            Some(tls) => !tls.wants_to_write() && (silent || !tls.established()),
+            None => silent,
+        }
     }
 
     /// Everything was handed over.
     #[must_use]
     pub fn sent_all(&self) -> bool {
-        self.sent == self.plan.sends_bytes
+        self.sent == self.sends_bytes()
     }
 
     /// Everything expected has come.
     #[must_use]
     pub fn received_all(&self) -> bool {
-        self.received == self.plan.expects_bytes
+        self.received == self.expects_bytes()
     }
 
     /// Bytes received.
@@ -139,10 +256,21 @@ impl Application {
         self.received
     }
 
-    /// The application ends its own stream now, given whether the other end has.
+    /// The longest that a reply took to come, from the first byte of its request to its own last.
     #[must_use]
-    pub fn wants_to_finish(&self, peer_finished: bool) -> bool {
-        self.sent_all() && (peer_finished || !self.plan.finishes_last)
+    pub fn longest_turn(&self) -> Duration {
+        self.longest_turn
+    }
+
+    /// The application ends its own stream now, given whether the other end has. Over TLS it says so first.
+    #[must_use]
+    pub fn wants_to_finish(&mut self, peer_finished: bool) -> bool {
+        let addressed = self.plan.pace != Pace::Second || self.spoken_to();
+        let finished = self.sent_all() && addressed && (peer_finished || !self.plan.finishes_last);
+        match &mut self.tls {
+            Some(tls) => tls.conclude(finished, peer_finished),
+            None => finished,
+        }
     }
 
     /// It rests between reads.
@@ -161,26 +289,58 @@ impl Application {
             count = count.min(most);
             self.rests_until = now + rest;
         }
-        for byte in bytes.iter().take(count) {
-            let expected = stream_byte(self.plan.expects, self.received);
-            if (*byte != expected || self.received >= self.plan.expects_bytes)
-                && self.mismatch.is_none()
-            {
-                self.mismatch = Some(Mismatch {
-                    offset: self.received,
-                    found: *byte,
-                    expected,
-                });
+        let bytes = bytes.get(..count).unwrap_or_default();
+        match &mut self.tls {
+            Some(tls) => {
+                let (taken, plaintext) = tls.read(bytes);
+                self.hear(now, &plaintext);
+                taken
             }
-            self.received += 1;
+            None => {
+                self.hear(now, bytes);
+                count
+            }
         }
-        count
     }
 
-    /// When it reads again.
+    fn hear(&mut self, now: Instant, bytes: &[u8]) {
+        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let preface = self.plan.hears_first.bytes();
+        let expected = stream_after(preface, self.plan.expects, self.received, count);
+        let room = usize::try_from(self.expects_bytes().saturating_sub(self.received));
+        let wrong = bytes
+            .iter()
+            .zip(&expected)
+            .position(|(found, expected)| found != expected)
+            .or_else(|| room.ok().filter(|room| *room < bytes.len()));
+        if let (Some(at), None) = (wrong, self.mismatch) {
+            self.mismatch = Some(Mismatch {
+                offset: self.received + u64::try_from(at).unwrap_or(0),
+                found: bytes.get(at).copied().unwrap_or_default(),
+                expected: expected.get(at).copied().unwrap_or_default(),
+            });
+        }
+        let turns = |heard: u64| match self.plan.pace {
+            Pace::Requests { reply, .. } => heard.checked_div(reply).unwrap_or(0),
+            _ => 0,
+        };
+        let before = turns(self.heard());
+        self.received += count;
+        if turns(self.heard()) > before {
+            let turn = now.saturating_since(self.asked_at);
+            self.longest_turn = self.longest_turn.max(turn);
+        }
+    }
+
+    /// When it reads or speaks again.
     #[must_use]
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
-        (self.rests_until > now).then_some(self.rests_until)
+        let speaks = (self.sent < self.allowed()).then_some(self.speaks_at);
+        [Some(self.rests_until), speaks]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > now)
+            .min()
     }
 
     /// The first wrong byte.
@@ -188,4 +348,28 @@ impl Application {
     pub fn mismatch(&self) -> Option<Mismatch> {
         self.mismatch
     }
+
+    /// Why TLS failed, or that the stream was cut short.
+    #[must_use]
+    pub fn tls_error(&self) -> Option<TlsError> {
+        self.tls.as_ref().and_then(|tls| tls.error())
+    }
+
+    /// What runs between this application and TCP.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsEnd> {
+        self.tls.as_deref()
+    }
+}
+
+/// `count` bytes from `offset` of `preface` and the stream that `seed` names behind it.
+fn stream_after(preface: &[u8], seed: u64, offset: u64, count: u64) -> Vec<u8> {
+    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+    let head = preface.get(skipped..).unwrap_or_default();
+    let count = usize::try_from(count).unwrap_or(0);
+    let mut bytes = head.get(..count).unwrap_or(head).to_vec();
+    let before = u64::try_from(preface.len()).unwrap_or(0);
+    let rest = count - bytes.len();
+    stream_bytes(seed, offset.saturating_sub(before), rest, &mut bytes);
+    bytes
 }

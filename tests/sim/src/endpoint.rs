@@ -21,3 +21,33 @@ pub trait Endpoint {
     /// A line for a failure's report.
     fn describe(&self) -> String;
 }
+
+impl Endpoint for Box<dyn Endpoint> {
+    fn on_frame(&mut self, now: Instant, frame: &[u8]) {
+        (**self).on_frame(now, frame);
+    }
+
+    fn poll(&mut self, now: Instant, send: &mut dyn FnMut(Vec<u8>)) {
+        (**self).poll(now, send);
+    }
+
+    fn next_timeout(&mut self, now: Instant) -> Option<Instant> {
+        (**self).next_timeout(now)
+    }
+
+    fn is_done(&self) -> bool {
+        (**self).is_done()
+    }
+
+    fn is_broken(&self) -> bool {
+        (**self).is_broken()
+    }
+
+    fn application(&self) -> &Application {
+        (**self).application()
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}

@@ -94,16 +94,17 @@ impl Engine {
             }
             connection.consume(count);
         }
-        while connection.send_space() > 0 && !self.application.rests() {
-            let piece = self.application.produce(connection.send_space());
+        let peer_finished = connection.peer_finished() && connection.received().is_empty();
+        let finishes = self.application.wants_to_finish(peer_finished);
+        while connection.send_space() > 0 && !self.application.rests(now) {
+            let piece = self.application.produce(now, connection.send_space());
             let taken = connection.send(&piece);
             if taken < piece.len() {
                 self.application.give_back(piece.len() - taken);
                 break;
             }
         }
-        let peer_finished = connection.peer_finished() && connection.received().is_empty();
-        if !self.finished && self.application.wants_to_finish(peer_finished) {
+        if !self.finished && (finishes || self.application.wants_to_finish(peer_finished)) {
             connection.finish();
             self.finished = true;
         }

@@ -95,25 +95,28 @@ impl Independent {
                 break;
             }
         }
-        while socket.can_send() && !self.application.rests() {
-            let piece = self
-                .application
-                .produce(socket.send_capacity() - socket.send_queue());
+        self.was_open |= socket.may_send();
+        let peer_finished = self.was_open && !socket.may_recv();
+        // The socket drops what is unread when its TIME-WAIT ends: a slow reader closes only after its last byte.
+        let read_enough = !self.application.reads_slowly() || self.application.received_all();
+        let mut finishes = self.was_open
+            && read_enough
+            && !self.finished
+            && self.application.wants_to_finish(peer_finished);
+        while socket.can_send() && !self.application.rests(now) {
+            let space = socket.send_capacity() - socket.send_queue();
+            let piece = self.application.produce(now, space);
             let taken = socket.send_slice(&piece).unwrap_or(0);
             self.application.give_back(piece.len() - taken);
             if taken == 0 {
                 break;
             }
         }
-        self.was_open |= socket.may_send();
-        let peer_finished = self.was_open && !socket.may_recv();
-        // The socket drops what is unread when its TIME-WAIT ends: a slow reader closes only after its last byte.
-        let read_enough = !self.application.reads_slowly() || self.application.received_all();
-        if self.was_open
+        finishes |= self.was_open
             && read_enough
             && !self.finished
-            && self.application.wants_to_finish(peer_finished)
-        {
+            && self.application.wants_to_finish(peer_finished);
+        if finishes {
             socket.close();
             self.finished = true;
         }

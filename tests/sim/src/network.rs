@@ -120,6 +120,20 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Of two networks.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            sent: self.sent + other.sent,
+            lost: self.lost + other.lost,
+            swallowed: self.swallowed + other.swallowed,
+            overflowed: self.overflowed + other.overflowed,
+            reordered: self.reordered + other.reordered,
+            duplicated: self.duplicated + other.duplicated,
+            corrupted: self.corrupted + other.corrupted,
+        }
+    }
+
     /// Never delivered.
     #[must_use]
     pub fn dropped(&self) -> u64 {

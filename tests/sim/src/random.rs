@@ -46,14 +46,19 @@ impl Random {
     }
 }
 
-/// The byte at `offset` of the stream that `seed` names.
-pub(crate) fn stream_byte(seed: u64, offset: u64) -> u8 {
-    let word = mix(seed ^ (offset / 8).wrapping_mul(0x2545_f491_4f6c_dd1d));
-    let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
-    [a, b, c, d, e, f, g, h]
-        .get(usize::try_from(offset % 8).unwrap_or(0))
-        .copied()
-        .unwrap_or(0)
+/// Appends `count` bytes from `offset` of the stream that `seed` names.
+pub(crate) fn stream_bytes(seed: u64, offset: u64, count: usize, bytes: &mut Vec<u8>) {
+    let mut word_at = offset / 8;
+    let mut skip = usize::try_from(offset % 8).unwrap_or(0);
+    let end = bytes.len() + count;
+    bytes.reserve(count + 8);
+    while bytes.len() < end {
+        let word = mix(seed ^ word_at.wrapping_mul(0x2545_f491_4f6c_dd1d)).to_le_bytes();
+        bytes.extend_from_slice(word.get(skip..).unwrap_or_default());
+        skip = 0;
+        word_at += 1;
+    }
+    bytes.truncate(end);
 }
 
 const fn mix(value: u64) -> u64 {

@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use sluice_packet::{Frame, Instant, SegmentId, parse};
 
 use crate::application::Mismatch;
+use crate::between::Between;
 use crate::endpoint::Endpoint;
 use crate::network::{Counts, Network, Side};
+use crate::tls::TlsError;
 
 /// A run that went wrong.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -60,10 +62,28 @@ pub enum Failure {
         /// Where both ends stood.
         report: String,
     },
+    /// An end's TLS failed.
+    #[error("{side:?}: {error}\n{report}")]
+    Tls {
+        /// Whose.
+        side: Side,
+        /// What happened.
+        error: TlsError,
+        /// Where both ends stood.
+        report: String,
+    },
+    /// What lies between the ends did something that it must not do, or left something behind.
+    #[error("{what}\n{report}")]
+    Fault {
+        /// What it did.
+        what: String,
+        /// Where both ends stood.
+        report: String,
+    },
 }
 
 /// A run that went well.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
     /// Virtual time until both ends were done.
     pub elapsed: Duration,
@@ -74,12 +94,13 @@ pub struct Outcome {
 }
 
 /// A run in the making.
-pub struct Simulation<L, R> {
+pub struct Simulation<L, R, B = Network> {
     /// The end that opens.
     pub left: L,
     /// The other end.
     pub right: R,
-    network: Network,
+    /// What lies between them.
+    pub between: B,
     now: Instant,
     started: Instant,
     /// Virtual time after which the run has failed.
@@ -93,13 +114,13 @@ const UNDER_WAY_MAX: usize = 10_000;
 /// Steps after which a run is taken for endless.
 const STEPS_MAX: u64 = 5_000_000;
 
-impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
+impl<L: Endpoint, R: Endpoint, B: Between> Simulation<L, R, B> {
     /// A run that starts at `now` and has `limit` of virtual time.
-    pub fn new(left: L, right: R, network: Network, now: Instant, limit: Duration) -> Self {
+    pub fn new(left: L, right: R, between: B, now: Instant, limit: Duration) -> Self {
         Self {
             left,
             right,
-            network,
+            between,
             now,
             started: now,
             limit,
@@ -136,7 +157,7 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
                 return Ok(Outcome {
                     elapsed,
                     transferred,
-                    network: *self.network.counts(),
+                    network: self.between.counts(),
                 });
             }
             if elapsed > self.limit {
@@ -157,9 +178,32 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
         })
     }
 
+    /// Goes on after the run, for at most `limit`, until `idle` says that what lies between the ends has come to rest.
+    /// False when it has not.
+    pub fn settle(&mut self, limit: Duration, idle: impl Fn(&B, Instant) -> bool) -> bool {
+        let until = self.now + limit;
+        for _ in 0..STEPS_MAX {
+            if idle(&self.between, self.now) {
+                return true;
+            }
+            if self.now > until || !self.advance() {
+                return false;
+            }
+            self.step();
+        }
+        false
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
     /// Delivers what has arrived and lets both ends act.
     fn step(&mut self) {
-        while let Some((side, frame)) = self.network.arrived(self.now) {
+        while let Some((side, frame)) = self.between.arrived(self.now) {
+            self.note();
             match side {
                 Side::Left => self.left.on_frame(self.now, &frame),
                 Side::Right => self.right.on_frame(self.now, &frame),
@@ -169,18 +213,26 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
         }
         self.act(Side::Left);
         self.act(Side::Right);
+        self.note();
+    }
+
+    /// Keeps what happened between the ends for a failure's report.
+    fn note(&mut self) {
+        if self.trace_frames > 0 {
+            self.trace.extend(self.between.notes());
+            let old = self.trace.len().saturating_sub(self.trace_frames);
+            self.trace.drain(..old);
+        }
     }
 
     fn act(&mut self, side: Side) {
-        let (now, network) = (self.now, &mut self.network);
+        let (now, between) = (self.now, &mut self.between);
         let (trace, frames) = (&mut self.trace, self.trace_frames);
         let mut send = |frame: Vec<u8>| {
-            let before = network.counts().dropped();
-            let line = (frames > 0).then(|| line(now, side, &frame));
-            network.send(now, side.other(), frame);
+            let line = (frames > 0).then(|| line(now, &format!("{side:?}"), &frame));
+            let alive = between.send(now, side.other(), frame);
             if let Some(line) = line {
-                let dropped = network.counts().dropped() > before;
-                trace.push_back(line + if dropped { " DROPPED" } else { "" });
+                trace.push_back(line + if alive { "" } else { " DROPPED" });
                 trace.drain(..trace.len().saturating_sub(frames));
             }
         };
@@ -199,7 +251,7 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
         let next = timeouts
             .into_iter()
             .flatten()
-            .chain(self.network.next_arrival())
+            .chain(self.between.next_event(self.now))
             .min();
         if let Some(next) = next {
             self.now = self.now.max(next);
@@ -208,7 +260,13 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let frames = self.network.under_way();
+        if let Some(what) = self.between.fault() {
+            return Err(Failure::Fault {
+                what,
+                report: self.report(),
+            });
+        }
+        let frames = self.between.under_way();
         if frames > UNDER_WAY_MAX {
             return Err(Failure::Flood {
                 frames,
@@ -222,6 +280,13 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
                 return Err(Failure::Corrupted {
                     side,
                     mismatch,
+                    report: self.report(),
+                });
+            }
+            if let Some(error) = end.application().tls_error() {
+                return Err(Failure::Tls {
+                    side,
+                    error,
                     report: self.report(),
                 });
             }
@@ -241,12 +306,13 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
         Ok(())
     }
 
-    fn report(&self) -> String {
+    /// Where everything stands, and the last frames if they are kept.
+    pub fn report(&self) -> String {
         let mut report = format!(
-            "left  {}\nright {}\n{:?}",
+            "left  {}\nright {}\n{}",
             self.left.describe(),
             self.right.describe(),
-            self.network.counts()
+            self.between.describe()
         );
         for line in &self.trace {
             report.push('\n');
@@ -256,18 +322,24 @@ impl<L: Endpoint, R: Endpoint> Simulation<L, R> {
     }
 }
 
-fn line(now: Instant, from: Side, frame: &[u8]) -> String {
+/// A frame in a trace.
+pub(crate) fn line(now: Instant, who: &str, frame: &[u8]) -> String {
     let seconds = now.saturating_since(Instant::ZERO).as_secs_f64();
     let Frame::Tcp(tcp) = parse(SegmentId(0), frame) else {
-        return format!("{seconds:>12.6} {from:?}: not TCP");
+        return format!("{seconds:>12.6} {who}: not TCP");
+    };
+    let bad = if tcp.checksum_ok(frame) {
+        ""
+    } else {
+        " BAD CHECKSUM"
     };
     format!(
-        "{seconds:>12.6} {from:?}: {} seq {} ack {} win {} len {} sack {:?} {:?}",
+        "{seconds:>12.6} {who}: {} seq {} ack {} win {} len {} sack {:?} {:?}{bad}",
         tcp.flags,
         tcp.seq.0,
         tcp.ack.0,
         tcp.window,
-        tcp.payload(frame).len(),
+        tcp.payload_len(),
         tcp.options.sack,
         tcp.options.timestamps,
     )

@@ -9,8 +9,8 @@ use core::time::Duration;
 
 use sluice_packet::{Instant, PathTemplate, SeqNum, VlanStack};
 use sluice_sim::{
-    Application, ApplicationPlan, Engine, Impairments, Independent, Network, Outcome, Pace, Random,
-    Simulation, Start,
+    Application, ApplicationPlan, Engine, Impairments, Independent, Network, Outcome, Pace,
+    Preface, Random, Simulation, Start,
 };
 use sluice_tcp::{Config, CongestionAlgorithm, Opening};
 
@@ -52,6 +52,8 @@ fn plan(seed: u64, sends_bytes: u64, expects_bytes: u64, pace: Pace) -> Applicat
         pace,
         piece_bytes_max: 16_384,
         finishes_last: seed == 1,
+        says_first: Preface::None,
+        hears_first: Preface::None,
     }
 }
 

@@ -2,59 +2,22 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test program: helpers outside of test functions report and fail like them"
+    reason = "a test program: helpers outside of test functions fail like them"
 )]
 
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use sluice_packet::{Instant, PathTemplate, SeqNum, VlanStack};
+use sluice_packet::{PathTemplate, SeqNum, VlanStack};
 use sluice_sim::{
     Application, ApplicationPlan, Engine, Failure, Impairments, Independent, Network, Outcome,
-    Pace, Random, Simulation, Start,
+    Pace, Preface, Random, Simulation, Start, draw, seeds,
 };
-use sluice_tcp::{Config, CongestionAlgorithm, Opening, Takeover, TimestampClock};
+use sluice_tcp::{Takeover, TimestampClock};
 
 const LEFT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const RIGHT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
-const START: Instant = Instant::from_secs(1);
-const LIMIT: Duration = Duration::from_secs(4 * 3_600);
-
-/// Frames to show when one seed is replayed: `SLUICE_SIM_TRACE`.
-fn trace() -> usize {
-    std::env::var("SLUICE_SIM_TRACE")
-        .ok()
-        .and_then(|frames| frames.parse().ok())
-        .unwrap_or(0)
-}
-
-/// Runs `scenario` for `SLUICE_SIM_SEED`, or for `SLUICE_SIM_SEEDS` seeds, or for `count`.
-fn seeds(count: u64, scenario: impl Fn(u64) -> Result<Outcome, Failure>) {
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|value| value.parse::<u64>().ok())
-    };
-    if let Some(seed) = number("SLUICE_SIM_SEED") {
-        let outcome = scenario(seed).unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
-        println!("seed {seed}: {outcome:?}");
-        return;
-    }
-    let mut failed = Vec::new();
-    for seed in 0..number("SLUICE_SIM_SEEDS").unwrap_or(count) {
-        if let Err(failure) = scenario(seed) {
-            eprintln!("seed {seed}: {failure}\nreplay with SLUICE_SIM_SEED={seed}\n");
-            failed.push(seed);
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "failed seeds {failed:?}; replay one with SLUICE_SIM_SEED"
-    );
-}
+use draw::{LIMIT, START};
 
 fn path(ipv6: bool) -> PathTemplate {
     let (left, right): (SocketAddr, SocketAddr) = if ipv6 {
@@ -96,6 +59,8 @@ fn applications(
         pace: Pace::Free,
         piece_bytes_max: 40_000,
         finishes_last: random.chance(300),
+        says_first: Preface::None,
+        hears_first: Preface::None,
     };
     let right = ApplicationPlan {
         sends: right_seed,
@@ -106,36 +71,13 @@ fn applications(
         pace: Pace::Free,
         piece_bytes_max: 40_000,
         finishes_last: !left.finishes_last && random.chance(300),
+        says_first: Preface::None,
+        hears_first: Preface::None,
     };
     (
         Application::new(left, random.branch()),
         Application::new(right, random.branch()),
     )
-}
-
-fn config(random: &mut Random) -> Config {
-    Config {
-        recv_buffer_bytes_max: random.pick(&[4_096, 20_000, 65_536, 1_048_576]),
-        send_buffer_bytes_max: random.pick(&[4_096, 65_536, 1_048_576]),
-        congestion: random.pick(&[CongestionAlgorithm::Cubic, CongestionAlgorithm::NewReno]),
-        // Under 30 % loss both ways even a sound host gives up now and then; here only a hang counts.
-        user_timeout: LIMIT,
-        open_timeout: LIMIT,
-        ..Config::default()
-    }
-}
-
-fn opening(random: &mut Random) -> Opening {
-    Opening {
-        iss: SeqNum(u32::try_from(random.below(1 << 32)).unwrap()),
-        path_mss: random.pick(&[536, 1_200, 1_440, 1_460]),
-        window_scale: random.pick(&[None, Some(0), Some(3), Some(7), Some(14)]),
-        sack: random.chance(800),
-        ecn: false,
-        timestamps: random
-            .chance(700)
-            .then(|| u32::try_from(random.below(1 << 32)).unwrap()),
-    }
 }
 
 fn engines_that_open(
@@ -147,11 +89,17 @@ fn engines_that_open(
     let impairments = impairments(random);
     let (left, right) = applications(random, bytes_max, 200);
     let path = path(random.chance(500));
-    let (connect, listen) = (opening(random), opening(random));
-    let left = Engine::new(Start::Connect(connect), config(random), path, left, START);
+    let (connect, listen) = (draw::opening(random), draw::opening(random));
+    let left = Engine::new(
+        Start::Connect(connect),
+        draw::config(random),
+        path,
+        left,
+        START,
+    );
     let right = Engine::new(
         Start::Listen(listen),
-        config(random),
+        draw::config(random),
         path.reversed(),
         right,
         START,
@@ -163,7 +111,7 @@ fn engines_that_open(
         START,
         LIMIT,
     )
-    .with_trace(trace())
+    .with_trace(seeds::trace())
     .run()
 }
 
@@ -204,10 +152,16 @@ fn engines_that_take_over(seed: u64) -> Result<Outcome, Failure> {
         timestamps: clock(right_clock, left_clock),
         ..takeover
     };
-    let left = Engine::new(Start::Takeover(takeover), config(random), path, left, START);
+    let left = Engine::new(
+        Start::Takeover(takeover),
+        draw::config(random),
+        path,
+        left,
+        START,
+    );
     let right = Engine::new(
         Start::Takeover(opposite),
-        config(random),
+        draw::config(random),
         path.reversed(),
         right,
         START,
@@ -219,7 +173,7 @@ fn engines_that_take_over(seed: u64) -> Result<Outcome, Failure> {
         START,
         LIMIT,
     )
-    .with_trace(trace())
+    .with_trace(seeds::trace())
     .run()
 }
 
@@ -239,7 +193,7 @@ fn engine_and_independent(
     let (left, right) = applications(random, bytes_max, slow_per_mille);
     let path = path(false);
     let buffer = random.pick(&[4_096, 16_384, 65_535, 262_144]);
-    let (opening, mut config) = (opening(random), config(random));
+    let (opening, mut config) = (draw::opening(random), draw::config(random));
     if !closes_windows {
         config.recv_buffer_bytes_max = 1_048_576;
     }
@@ -257,7 +211,7 @@ fn engine_and_independent(
             START,
         );
         Simulation::new(left, right, network, START, LIMIT)
-            .with_trace(trace())
+            .with_trace(seeds::trace())
             .run()
     } else {
         let left = Independent::new(true, buffer, 1_500, path, left, socket_seed, START);
@@ -269,47 +223,47 @@ fn engine_and_independent(
             START,
         );
         Simulation::new(left, right, network, START, LIMIT)
-            .with_trace(trace())
+            .with_trace(seeds::trace())
             .run()
     }
 }
 
 #[test]
 fn p99_engines_that_open_deliver_whole_streams_and_close() {
-    seeds(1_000, |seed| {
+    seeds::run(1_000, |seed| {
         engines_that_open(seed, Impairments::random, 200_000)
     });
 }
 
 #[test]
 fn p99_engines_that_take_over_deliver_whole_streams_and_close() {
-    seeds(1_000, engines_that_take_over);
+    seeds::run(1_000, engines_that_take_over);
 }
 
 #[test]
 fn p99_everything_at_its_worst_between_engines() {
-    seeds(300, |seed| {
+    seeds::run(300, |seed| {
         engines_that_open(seed, |_| Impairments::worst(), 60_000)
     });
 }
 
 #[test]
 fn p99_the_engine_opens_towards_an_independent_tcp() {
-    seeds(1_000, |seed| {
+    seeds::run(1_000, |seed| {
         engine_and_independent(seed, true, false, Impairments::random, 100_000)
     });
 }
 
 #[test]
 fn p99_an_independent_tcp_opens_towards_the_engine() {
-    seeds(1_000, |seed| {
+    seeds::run(1_000, |seed| {
         engine_and_independent(seed, false, false, Impairments::random, 100_000)
     });
 }
 
 #[test]
 fn p99_everything_at_its_worst_with_an_independent_tcp() {
-    seeds(300, |seed| {
+    seeds::run(300, |seed| {
         engine_and_independent(seed, seed % 2 == 0, false, |_| Impairments::worst(), 40_000)
     });
 }
@@ -318,7 +272,7 @@ fn p99_everything_at_its_worst_with_an_independent_tcp() {
 fn p92_windows_that_close_and_open_with_an_independent_tcp() {
     let clean =
         |random: &mut Random| Impairments::clean(Duration::from_millis(random.between(1, 100)));
-    seeds(300, |seed| {
+    seeds::run(300, |seed| {
         engine_and_independent(seed, seed % 2 == 0, true, clean, 300_000)
     });
 }
