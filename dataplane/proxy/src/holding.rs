@@ -43,11 +43,12 @@ impl<B> Holding<B> {
 impl<B: PacketBuf> Holding<B> {
     /// From the segment that ends the handshake.
     pub(crate) fn new(observer: Observer, tcp: &TcpFrame, now: Instant) -> Self {
+        // Not at that segment: it may have overtaken what was sent before it.
+        let start = observer.next_of(observer.role_of(tcp));
         Self {
             observer,
             key: tcp.key,
-            // Not at that segment: it may have overtaken what was sent before it.
-            hold: Hold::new(observer.next_of(observer.role_of(tcp)), HOLD_BYTES_MAX),
+            hold: Hold::new(start, HOLD_BYTES_MAX),
             reader: ClientHelloReader::new(),
             established: now,
             first_byte: None,

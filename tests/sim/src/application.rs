@@ -209,11 +209,10 @@ impl Application {
     fn allowed(&self) -> u64 {
         let turns = |bytes: u64| self.heard().checked_div(bytes).unwrap_or(0);
         let allowed = match self.plan.pace {
-            Pace::Free => self.plan.sends_bytes,
             Pace::Requests { request, reply } => (turns(reply) + 1) * request,
             Pace::Replies { request, reply } => turns(request) * reply,
             Pace::Second if !self.spoken_to() => 0,
-            Pace::Second => self.plan.sends_bytes,
+            Pace::Free | Pace::Second => self.plan.sends_bytes,
         };
         self.plan.says_first.len() + allowed.min(self.plan.sends_bytes)
     }

@@ -275,7 +275,11 @@ fn judge(simulation: &Through, scenario: &Scenario) -> Result<(), Failure> {
 
 fn through(seed: u64, kind: Kind, tcps: [Tcp; 2], bytes_max: u64) -> Result<Outcome, Failure> {
     let random = &mut Random::new(seed);
-    let impairments = [Impairments::random(random), Impairments::random(random)];
+    let mut impairments = [Impairments::random(random), Impairments::random(random)];
+    // 30 % over the whole path is the worst there is.
+    impairments[1].loss_per_mille = impairments[1]
+        .loss_per_mille
+        .min(300 - impairments[0].loss_per_mille);
     let scenario = Scenario {
         kind,
         tcps,
