@@ -321,12 +321,12 @@ impl MainLoop {
         self.links_at = Some(now());
         let mut changed = BTreeSet::new();
         for (position, (port, seen)) in self.plane.ports.iter().zip(&mut self.links).enumerate() {
-            let Ok(link) = port.handle.link() else {
+            let Some(up) = port.link_up() else {
                 continue;
             };
             // A link that has always been up is no news.
-            if seen.replace(link.up).unwrap_or(true) != link.up {
-                changed.insert((position, link.up));
+            if seen.replace(up).unwrap_or(true) != up {
+                changed.insert((position, up));
             }
         }
         for (position, up) in changed {

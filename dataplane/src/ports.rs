@@ -14,8 +14,8 @@ use sluice_schema::{Appliance, PortAddress};
 
 use crate::failure::StartFailure;
 use crate::limits::{
-    AF_PACKET_FRAMES, AF_PACKET_HEADER_BYTES, FRAME_OVERHEAD_BYTES, MTU_BYTES_DEFAULT,
-    MTU_BYTES_MAX,
+    AF_PACKET_ALIGNMENT_BYTES, AF_PACKET_FRAMES, AF_PACKET_HEADER_BYTES, FRAME_OVERHEAD_BYTES,
+    MTU_BYTES_DEFAULT, MTU_BYTES_MAX,
 };
 
 /// How one port will be opened.
@@ -57,6 +57,17 @@ pub(crate) struct OpenPort {
     pub(crate) segment_name: String,
     /// To ask it how it is.
     pub(crate) handle: RunningPort,
+    /// The kernel's interface under it, if there is one.
+    pub(crate) interface: Option<String>,
+}
+
+impl OpenPort {
+    /// Whether its link is up; none when nobody can tell. DPDK's drivers of `AF_PACKET` and `AF_XDP` ports say that it is up
+    /// whatever it is, so the kernel has its word first.
+    pub(crate) fn link_up(&self) -> Option<bool> {
+        let kernel = self.interface.as_deref().and_then(interface_up);
+        kernel.or_else(|| self.handle.link().ok().map(|link| link.up))
+    }
 }
 
 /// One core's share of a port.
@@ -191,6 +202,11 @@ pub(crate) fn open(
             name: plan.name.clone(),
             segment_name: plan.segment_name.clone(),
             handle: started.port,
+            interface: plan
+                .resource
+                .as_deref()
+                .and_then(|resource| resource.strip_prefix("interface/"))
+                .map(str::to_owned),
         });
     }
     Ok(Ports {
@@ -221,11 +237,12 @@ fn spread(infos: &[&PortInfo], cores: usize) -> Spread {
 fn devargs(address: &PortAddress, number: usize, mtu_bytes: u16) -> String {
     match address {
         PortAddress::AfPacket(interface) => {
-            let frame =
-                (u32::from(mtu_bytes) + u32::from(FRAME_OVERHEAD_BYTES) + AF_PACKET_HEADER_BYTES)
-                    .next_power_of_two()
-                    .max(2_048);
-            let block = frame.max(4_096);
+            let frame = (u32::from(mtu_bytes)
+                + u32::from(FRAME_OVERHEAD_BYTES)
+                + u32::from(AF_PACKET_HEADER_BYTES))
+            .next_multiple_of(AF_PACKET_ALIGNMENT_BYTES)
+            .max(2_048);
+            let block = frame.next_power_of_two().max(4_096);
             format!(
                 "net_af_packet{number},iface={interface},qpairs=1,blocksz={block},framesz={frame},\
                  framecnt={AF_PACKET_FRAMES},qdisc_bypass=1"
@@ -281,6 +298,17 @@ fn check_interface(address: &PortAddress) -> Result<u16, StartFailure> {
     Ok(mtu_of(interface)
         .unwrap_or(MTU_BYTES_DEFAULT)
         .clamp(MTU_BYTES_DEFAULT, MTU_BYTES_MAX))
+}
+
+/// Whether the kernel holds an interface for able to carry frames (RFC 2863's `ifOperStatus`); one that does not track its
+/// own state is taken at DPDK's word.
+fn interface_up(interface: &str) -> Option<bool> {
+    let place = format!("/sys/class/net/{interface}/operstate");
+    match std::fs::read_to_string(place).ok()?.trim() {
+        "up" => Some(true),
+        "unknown" => None,
+        _ => Some(false),
+    }
 }
 
 /// `/proc/sys/net` shows the process's own network namespace, which `/sys` does only where it was mounted there.

@@ -44,14 +44,28 @@ impl Event {
 
 /// Every whole inspection event of the log behind its first `skipped` bytes.
 pub(crate) fn read(log: &Path, skipped: u64) -> Vec<Event> {
+    read_type(log, skipped, "tls_inspection")
+        .map(Event)
+        .collect()
+}
+
+/// Every whole event of the appliance itself, of this name, behind the log's first `skipped` bytes.
+pub(crate) fn read_system(log: &Path, skipped: u64, name: &str) -> Vec<Value> {
+    read_type(log, skipped, "system")
+        .filter(|event| event.pointer("/system/event").and_then(Value::as_str) == Some(name))
+        .collect()
+}
+
+fn read_type(log: &Path, skipped: u64, kind: &str) -> impl Iterator<Item = Value> {
     let bytes = std::fs::read(log).unwrap_or_default();
     let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
     let text = String::from_utf8_lossy(bytes.get(skipped..).unwrap_or_default());
-    text.lines()
+    let events: Vec<Value> = text
+        .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|event| event.get("event_type").and_then(Value::as_str) == Some("tls_inspection"))
-        .map(Event)
-        .collect()
+        .filter(|event| event.get("event_type").and_then(Value::as_str) == Some(kind))
+        .collect();
+    events.into_iter()
 }
 
 /// The last event of the flow from this client port.

@@ -96,6 +96,26 @@ impl Lab {
         Ok(lab.inspects().then_some(lab))
     }
 
+    /// A lab of its own for one test, brought up with further words of `lab up`; none in a control run.
+    ///
+    /// # Errors
+    /// When the lab does not come up.
+    pub fn anew(words: &[&str]) -> Result<Option<Self>, InteropError> {
+        let turn = turn()?;
+        if std::env::var_os(BRIDGE_VARIABLE).is_some() {
+            return Ok(None);
+        }
+        lab(&["down"])?;
+        let outcome = lab(&[&["up"], words].concat())?;
+        let facts = serde_json::from_str(&outcome.stdout).map_err(|_| failed("up", &outcome))?;
+        Ok(Some(Self {
+            facts,
+            spoilt: true,
+            logged: 0,
+            _turn: turn,
+        }))
+    }
+
     /// Whether the appliance stands between client and origin.
     #[must_use]
     pub fn inspects(&self) -> bool {
@@ -268,6 +288,50 @@ impl Lab {
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         events::read(&self.facts.event_log, self.logged)
+    }
+
+    /// Every event of the appliance itself, of this name, logged since the test took the lab.
+    #[must_use]
+    pub fn system_events(&self, name: &str) -> Vec<Value> {
+        events::read_system(&self.facts.event_log, self.logged, name)
+    }
+
+    /// A figure by its name, summed over the cores, from `show stats`.
+    ///
+    /// # Errors
+    /// When there is no such figure.
+    pub fn gauge(&self, name: &str) -> Result<i64, InteropError> {
+        let stats = self.sluice_json(&["show", "stats", "--all"])?;
+        let rows = stats.get("counters").and_then(Value::as_array);
+        rows.into_iter()
+            .flatten()
+            .find(|row| row.get("name").and_then(Value::as_str) == Some(name))
+            .and_then(|row| row.get("total").and_then(Value::as_i64))
+            .ok_or_else(|| InteropError::Output {
+                program: format!("sluice show stats ({name})"),
+                said: stats.to_string(),
+            })
+    }
+
+    /// Resident bytes of a process of the lab.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resident(&self, name: &str) -> Result<i64, InteropError> {
+        let file = PathBuf::from(format!("/proc/{}/status", self.pid(name)?));
+        let status =
+            std::fs::read_to_string(&file).map_err(|source| InteropError::File { file, source })?;
+        let kibibytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|number| number.parse::<i64>().ok());
+        kibibytes
+            .map(|kibibytes| kibibytes * 1024)
+            .ok_or(InteropError::Output {
+                program: "the kernel".to_owned(),
+                said: status,
+            })
     }
 
     /// The process of this name now: `sluiced`, `dataplane`, `nginx`.

@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     up_ = commands.add_parser("up", help="bring the lab up, leave it up and print its facts as one JSON object")
     up_.add_argument("--config", type=Path, default=layout.LAB_DIRECTORY / "config", metavar="DIR")
     up_.add_argument("--port-type", choices=("af_packet", "af_xdp"), default="af_packet")
+    up_.add_argument("--mtu", type=int, default=layout.MTU_BYTES, metavar="BYTES", help="of both links, 576 to 9000")
     up_.add_argument("--keep-state", action="store_true", help="start from the store the last lab left, and leave it at down")
     up_.add_argument("--plain-bridge", action="store_true", help="a Linux bridge instead of the appliance: the control run")
     up_.set_defaults(act=up)
@@ -100,7 +101,7 @@ def build(arguments: argparse.Namespace, paths: Paths) -> dict[str, Any]:
     paths.logs.mkdir(exist_ok=True)
     if not (kept and (paths.pki / "lab-root.pem").is_file()):
         certificates.make(paths.pki)
-    network.build(origin.hosts())
+    network.build(origin.hosts(), arguments.mtu)
     origin.prepare(paths)
     pids = origin.start(paths)
     if mode == BRIDGE_MODE:
@@ -144,6 +145,7 @@ def describe(
     """What a test needs to know of a lab that is up."""
     return {
         "mode": mode,
+        "mtu": arguments.mtu,
         "port_type": None if mode == BRIDGE_MODE else arguments.port_type,
         "keep_state": arguments.keep_state,
         "config_source": str(arguments.config.resolve()),

@@ -23,6 +23,9 @@ ORIGIN_ADDRESSES = ("10.201.2.2/16", "fd00:201::2:2/64")
 # The same servers under addresses that a virtual segment gives to the profile that lets unverified origins through.
 LENIENT_ADDRESSES = ("10.201.2.3/16", "fd00:201::2:3/64")
 
+# Ethernet's own.
+MTU_BYTES = 1500
+
 # A second way to the origin that no appliance sees: a Linux bridge between two ports of its own.
 PLAIN_BRIDGE = "sl-plain"
 PLAIN_CLIENT_PORT = "sl-plain-c"

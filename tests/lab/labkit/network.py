@@ -22,6 +22,9 @@ END_SETTINGS = (
     "net.ipv6.conf.all.accept_dad=0",
     "net.ipv6.conf.default.accept_dad=0",
     "net.ipv6.conf.default.dad_transmits=0",
+    # A link that comes back finds its addresses.
+    "net.ipv6.conf.all.keep_addr_on_down=1",
+    "net.ipv6.conf.default.keep_addr_on_down=1",
     "net.ipv6.conf.default.accept_ra=0",
     "net.ipv6.conf.default.autoconf=0",
     "net.ipv6.conf.default.router_solicitations=0",
@@ -41,7 +44,7 @@ APPLIANCE_SETTINGS = (
 )
 
 
-def build(hosts: Iterable[tuple[str, str]]) -> None:
+def build(hosts: Iterable[tuple[str, str]], mtu: int) -> None:
     """Makes the namespaces and both links, up, and the client's and the origin's name resolution."""
     for namespace in layout.NAMESPACES:
         process.run(["ip", "netns", "add", namespace])
@@ -52,7 +55,7 @@ def build(hosts: Iterable[tuple[str, str]]) -> None:
     link(layout.CLIENT, layout.CLIENT_PORT, "02:00:c9:01:00:02", layout.PORT_A, "02:00:c9:00:00:0a")
     link(layout.ORIGIN, layout.ORIGIN_PORT, "02:00:c9:02:00:02", layout.PORT_B, "02:00:c9:00:00:0b")
     for port in (layout.PORT_A, layout.PORT_B):
-        inside(layout.APPLIANCE, ["ip", "link", "set", port, "promisc", "on", "up"])
+        inside(layout.APPLIANCE, ["ip", "link", "set", port, "promisc", "on", "mtu", str(mtu), "up"])
     ends = (
         (layout.CLIENT, layout.CLIENT_PORT, (*layout.CLIENT_ADDRESSES, *layout.EXEMPT_CLIENT_ADDRESSES)),
         (
@@ -72,6 +75,8 @@ def build(hosts: Iterable[tuple[str, str]]) -> None:
                     # Deprecated: there to be named as a source, never chosen by itself.
                     words += ["preferred_lft", "0"]
             inside(namespace, words)
+        # Under 1,280 bytes the kernel takes the IPv6 addresses away.
+        inside(namespace, ["ip", "link", "set", port, "mtu", str(mtu)])
     lines = ["127.0.0.1 localhost", "::1 localhost", *[f"{address} {name}" for address, name in hosts]]
     for namespace in (layout.CLIENT, layout.ORIGIN):
         directory = layout.NETNS_ETC / namespace

@@ -1,6 +1,8 @@
 //! The appliance between real clients and real servers. One test holds the lab at a time.
 
 #[cfg(test)]
+mod back_pressure;
+#[cfg(test)]
 mod blocked;
 #[cfg(test)]
 mod bodies;
@@ -15,6 +17,8 @@ mod errors;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod hello;
 #[cfg(test)]
 mod impaired;
@@ -23,6 +27,10 @@ mod layer2;
 #[cfg(test)]
 mod leaf;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod load;
+#[cfg(test)]
+mod mtu;
 #[cfg(test)]
 mod server;
