@@ -2,8 +2,8 @@
 
 use sluice_api::{Adoption, ApiError, CoreAdoption, Dataplane, Distribution, Status};
 use sluice_publish::{CoreDistribution, DistributionStatus};
-use sluice_schema::{Configuration, Generation};
-use sluice_telemetry::Counter;
+use sluice_schema::{Configuration, Generation, Limits, OverLimit};
+use sluice_telemetry::{Counter, LoadState};
 
 use crate::administration::full;
 use crate::clock;
@@ -38,6 +38,13 @@ impl Daemon {
             .generations()
             .map_err(|error| store_error(&error))?;
         let stats = self.dataplane.publisher.peer().and_then(|(_, stats)| stats);
+        let session_load = stats
+            .as_ref()
+            .and_then(|stats| LoadState::from_number(stats.total(Counter::SessionLoad)));
+        let limits = configuration
+            .as_ref()
+            .map(|configuration| configuration.appliance.limits);
+        problems.extend(session_load.zip(limits).and_then(over_threshold));
         let uptime_us = clock::unix_us().saturating_sub(self.started_unix_us);
         let appliance = configuration
             .as_ref()
@@ -53,9 +60,10 @@ impl Daemon {
                 .map(|record| record.note.at_unix_s),
             client_inspection: appliance.map(|appliance| appliance.inspection.client),
             server_inspection: appliance.map(|appliance| appliance.inspection.server),
-            sessions_inspected: stats.map(|stats| stats.total(Counter::FlowsTaken)),
+            sessions_inspected: stats.as_ref().map(|stats| stats.total(Counter::FlowsTaken)),
             inspected_sessions_max: appliance
                 .map(|appliance| u64::from(appliance.limits.inspected_sessions_max)),
+            session_load,
             event_log: Some(self.options.event_log.display().to_string()),
             distribution: self.distribution_of(&distribution),
             restart_needed,
@@ -227,6 +235,26 @@ impl Daemon {
                 rings.resynchronised, rings.unreadable
             ));
         }
+    }
+}
+
+/// What an operator should know about a load past a threshold.
+fn over_threshold((load, limits): (LoadState, Limits)) -> Option<String> {
+    let fate = match limits.over_limit {
+        OverLimit::Bypass => "pass without inspection",
+        OverLimit::Block => "are blocked",
+    };
+    let max = limits.inspected_sessions_max;
+    match load {
+        LoadState::Normal => None,
+        LoadState::Warning | LoadState::Critical => Some(format!(
+            "the inspected sessions have reached the {load} threshold of `inspected_sessions_max` {max}; past that they \
+             {fate}"
+        )),
+        LoadState::Reached => Some(format!(
+            "as many sessions are inspected as `inspected_sessions_max` {max} allows, and further ones {fate}; raise it, or \
+             inspect less"
+        )),
     }
 }
 

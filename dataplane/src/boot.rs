@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_channel::{Sender, bounded};
 use dpdk::{Clock, Eal, EalConfig, Huge, Lcore, LcoreId, LcorePlacement, Mempool};
 use sluice_pki::LeafKey;
-use sluice_proxy::WorkerSettings;
+use sluice_proxy::{SessionLoad, WorkerSettings};
 use sluice_random::{CoreRandom, Source};
 use sluice_schema::{Appliance, Hugepages};
 use sluice_shm::{EventProducer, StatsSegment};
@@ -136,6 +136,7 @@ pub(crate) fn boot(
         .unwrap_or(usize::MAX)
         .div_ceil(settings.cores.len().max(1));
 
+    let load = Arc::new(SessionLoad::default());
     let mut cores = Vec::with_capacity(settings.cores.len());
     let mut rings = Vec::with_capacity(settings.cores.len());
     let shares = settings.cores.iter().zip(ports.per_core).zip(helper_ports);
@@ -166,6 +167,7 @@ pub(crate) fn boot(
                 flows_max,
                 leaf_key: Arc::clone(&leaf_key),
                 hash_key,
+                load: Arc::clone(&load),
                 now: clock.now(),
             },
         };

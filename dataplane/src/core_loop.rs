@@ -144,7 +144,7 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
             });
         }
     }
-    let wire = Wire::new(wire_ports, pool, cells, events, helpers, mesh.as_ref());
+    let wire = Wire::new(id, wire_ports, pool, cells, events, helpers, mesh.as_ref());
     let mut turn = Turn {
         worker,
         wire,
@@ -320,7 +320,10 @@ impl Turn<'_> {
     fn set_gauges(&mut self, now: Now) {
         self.worker.gauges(&mut self.wire);
         if self.first {
-            // One pool serves all cores; the first one speaks for it.
+            // One pool serves all cores, and one limit; the first one speaks for them.
+            let load = self.worker.load_state();
+            self.wire
+                .gauge(Counter::SessionLoad, u64::from(load.number()));
             self.wire
                 .gauge(Counter::MempoolInUse, u64::from(self.pool.in_use()));
             self.wire

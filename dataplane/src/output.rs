@@ -7,16 +7,18 @@ use dpdk::{Burst, Mbuf, Mempool};
 use sluice_packet::{PacketBuf, SegmentId, Side};
 use sluice_proxy::{Effects, ForgeDone, ForgeJob, Output};
 use sluice_shm::{CoreStats, EventProducer};
-use sluice_telemetry::{Counter, DropReason, Event, FlowRecord};
+use sluice_telemetry::{Counter, DropReason, Event, FlowRecord, SystemEvent, SystemRecord};
 
 use crate::handoff::{Handoff, Mesh};
 use crate::helpers::HelperPort;
 use crate::limits::TX_PENDING_PACKETS_MAX;
 use crate::ports::Transmit;
 use crate::translation::Translations;
+use crate::wall_clock;
 
 /// One core's way out.
 pub(crate) struct Wire<'core> {
+    core: u16,
     ports: Vec<WirePort>,
     pool: Mempool,
     stats: CoreStats<'core>,
@@ -57,6 +59,7 @@ pub(crate) fn port_position(segment: SegmentId, side: Side) -> usize {
 impl<'core> Wire<'core> {
     /// Over the core's ports, in the order of [`port_position`].
     pub(crate) fn new(
+        core: u16,
         ports: Vec<WirePort>,
         pool: Mempool,
         stats: CoreStats<'core>,
@@ -65,6 +68,7 @@ impl<'core> Wire<'core> {
         mesh: Option<&'core Mesh>,
     ) -> Self {
         Self {
+            core,
             ports,
             pool,
             stats,
@@ -165,6 +169,20 @@ impl<'core> Wire<'core> {
         !port.pending.is_full()
     }
 
+    fn log(&mut self, event: &Event) {
+        let sent = event
+            .encode()
+            .is_ok_and(|bytes| self.events.push(&bytes).is_ok());
+        self.stats.add(
+            if sent {
+                Counter::EventsSent
+            } else {
+                Counter::EventsLost
+            },
+            1,
+        );
+    }
+
     fn count_sent(&mut self, side: Side, bytes: u64) {
         let (packet_counter, byte_counter) = match side {
             Side::A => (Counter::TxPacketsA, Counter::TxBytesA),
@@ -232,16 +250,15 @@ impl Effects for Wire<'_> {
     }
 
     fn event(&mut self, record: FlowRecord) {
-        let encoded = Event::Flow(Box::new(record)).encode();
-        let sent = encoded.is_ok_and(|bytes| self.events.push(&bytes).is_ok());
-        self.stats.add(
-            if sent {
-                Counter::EventsSent
-            } else {
-                Counter::EventsLost
-            },
-            1,
-        );
+        self.log(&Event::Flow(Box::new(record)));
+    }
+
+    fn system(&mut self, event: SystemEvent) {
+        self.log(&Event::System(SystemRecord {
+            unix_us: wall_clock::unix_us(),
+            core: Some(self.core),
+            event,
+        }));
     }
 
     fn submit(&mut self, job: ForgeJob) {

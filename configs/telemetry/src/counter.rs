@@ -90,6 +90,7 @@ counters! {
 
     FlowsObserved, Gauge, "flows-observed", "Flows watched or held now, not taken over.";
     FlowsTaken, Gauge, "flows-taken", "Flows taken over now.";
+    SessionLoad, Gauge, "session-load", "Inspected sessions against the limit, told by the first core: 0 normal, 1 warning, 2 critical, 3 reached.";
     FlowsCandidate, Counter, "flows-candidate", "Flows whose first SYN matched a client or server policy.";
     FlowsEvicted, Counter, "flows-evicted", "Watched flows forgotten to make room for new ones.";
     SessionsInspected, Counter, "sessions-inspected", "Flows taken over since the start.";

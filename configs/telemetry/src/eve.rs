@@ -293,19 +293,53 @@ pub(crate) mod tests {
 
     #[test]
     fn f28_reaching_the_limit_is_a_system_event() {
-        let event = render_system(
-            &SystemRecord {
-                unix_us: 1,
-                core: Some(2),
-                event: SystemEvent::SessionLimitReached {
-                    limit: 9,
-                    over_limit: crate::Verdict::Bypass,
+        use crate::LoadState::{Critical, Normal, Reached, Warning};
+        let rendered = |before, state, over_limit| {
+            let event = render_system(
+                &SystemRecord {
+                    unix_us: 1,
+                    core: Some(2),
+                    event: SystemEvent::SessionLoad {
+                        before,
+                        state,
+                        sessions: 8,
+                        limit: 10,
+                        over_limit,
+                    },
                 },
-            },
-            "a",
+                "a",
+            );
+            event["system"].clone()
+        };
+        let bypass = crate::Verdict::Bypass;
+        let warning = rendered(Normal, Warning, bypass);
+        assert_eq!(warning["event"], "session-load-warning");
+        assert_eq!(warning["severity"], "warning");
+        assert_eq!(
+            (&warning["core"], &warning["sessions"], &warning["limit"]),
+            (&json!(2), &json!(8), &json!(10))
         );
-        assert_eq!(event["system"]["core"], 2);
-        assert_eq!(event["system"]["limit"], 9);
-        assert_eq!(event["system"]["over_limit"], "bypass");
+        let critical = rendered(Warning, Critical, bypass);
+        assert_eq!(critical["event"], "session-load-critical");
+        assert_eq!(critical["severity"], "error");
+        assert_eq!(
+            critical["message"],
+            "SSL Inspection reached Critical threshold of Max Concurrent Connections (8 of 10). \
+             Action at the maximum: Allow but bypass Inspection"
+        );
+        let reached = rendered(Critical, Reached, crate::Verdict::Block);
+        assert_eq!(reached["event"], "session-limit-reached");
+        assert_eq!(
+            reached["message"],
+            "SSL Inspection reached Maximum of Max Concurrent Connections (8 of 10). Action: Block"
+        );
+        assert_eq!(reached["over_limit"], "block");
+        let recovered = rendered(Reached, Warning, bypass);
+        assert_eq!(recovered["event"], "session-load-recovered");
+        assert_eq!(recovered["severity"], "info");
+        assert_eq!(
+            recovered["message"],
+            "SSL Inspection recovered from reached to warning: 8 of 10 Max Concurrent Connections. Action: Inspect"
+        );
     }
 }

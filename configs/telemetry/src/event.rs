@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
     use crate::eve::tests::record;
-    use crate::{SystemEvent, Verdict};
+    use crate::{LoadState, SystemEvent, Verdict};
 
     #[test]
     fn reads_what_it_writes() {
@@ -91,7 +91,10 @@ mod tests {
         let system = Event::System(SystemRecord {
             unix_us: 1,
             core: Some(3),
-            event: SystemEvent::SessionLimitReached {
+            event: SystemEvent::SessionLoad {
+                before: LoadState::Normal,
+                state: LoadState::Reached,
+                sessions: 7,
                 limit: 7,
                 over_limit: Verdict::Bypass,
             },

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{LoadState, Verdict};
+
 /// How much an event wants attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -86,17 +88,18 @@ pub enum SystemEvent {
         /// Why.
         reason: String,
     },
-    /// As many sessions are inspected as the limit allows.
-    SessionLimitReached {
+    /// The number of inspected sessions has passed a threshold, up or down.
+    SessionLoad {
+        /// How it was.
+        before: LoadState,
+        /// How it is.
+        state: LoadState,
+        /// Sessions inspected now, over all cores.
+        sessions: u32,
         /// The limit, sessions.
         limit: u32,
-        /// What happens to further sessions.
-        over_limit: crate::Verdict,
-    },
-    /// There are sessions free again under the limit.
-    SessionLimitCleared {
-        /// The limit, sessions.
-        limit: u32,
+        /// What happens to sessions past the limit.
+        over_limit: Verdict,
     },
     /// Events were lost because the ring was full.
     EventsLost {
@@ -133,7 +136,7 @@ pub enum SystemEvent {
 impl SystemEvent {
     /// The stable kebab-case name.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::DataplaneStarted { .. } => "dataplane-started",
             Self::DataplaneStopping => "dataplane-stopping",
@@ -143,8 +146,13 @@ impl SystemEvent {
             Self::CertificateExpired { .. } => "certificate-expired",
             Self::CertificateExpiring { .. } => "certificate-expiring",
             Self::RdrandUnavailable { .. } => "rdrand-unavailable",
-            Self::SessionLimitReached { .. } => "session-limit-reached",
-            Self::SessionLimitCleared { .. } => "session-limit-cleared",
+            Self::SessionLoad { before, state, .. } if before > state => "session-load-recovered",
+            Self::SessionLoad { state, .. } => match state {
+                LoadState::Normal => "session-load-recovered",
+                LoadState::Warning => "session-load-warning",
+                LoadState::Critical => "session-load-critical",
+                LoadState::Reached => "session-limit-reached",
+            },
             Self::EventsLost { .. } => "events-lost",
             Self::PortLink { .. } => "port-link",
             Self::Learned { .. } => "learned",
@@ -154,18 +162,22 @@ impl SystemEvent {
 
     /// How much it wants attention. An expired certificate is an error (it stops inspection for its proxy).
     #[must_use]
-    pub const fn severity(&self) -> Severity {
+    pub fn severity(&self) -> Severity {
         match self {
+            Self::SessionLoad { before, state, .. } if before > state => Severity::Info,
+            Self::SessionLoad { state, .. } => match state {
+                LoadState::Normal => Severity::Info,
+                LoadState::Warning => Severity::Warning,
+                LoadState::Critical | LoadState::Reached => Severity::Error,
+            },
             Self::DataplaneStarted { .. }
             | Self::DataplaneStopping
             | Self::DataplaneLink { connected: true }
             | Self::GenerationAdopted { .. }
-            | Self::SessionLimitCleared { .. }
             | Self::PortLink { up: true, .. }
             | Self::Learned { .. } => Severity::Info,
             Self::CertificateExpiring { .. }
             | Self::RdrandUnavailable { .. }
-            | Self::SessionLimitReached { .. }
             | Self::EventsLost { .. }
             | Self::DataplaneLink { connected: false }
             | Self::PortLink { up: false, .. } => Severity::Warning,
@@ -194,10 +206,9 @@ impl SystemEvent {
             Self::RdrandUnavailable { reason } => {
                 format!("RDRAND is not used ({reason}); the system's generator seeds the cores")
             }
-            Self::SessionLimitReached { limit, over_limit } => {
-                format!("{limit} sessions are inspected, as many as limits.inspected_sessions_max allows; further ones: {over_limit}")
+            Self::SessionLoad { before, state, sessions, limit, over_limit } => {
+                session_load(*before, *state, (*sessions, *limit), *over_limit)
             }
-            Self::SessionLimitCleared { limit } => format!("fewer than {limit} sessions are inspected again"),
             Self::EventsLost { count } => format!("{count} events were lost because the event ring was full"),
             Self::PortLink { segment, port, up } => {
                 format!("port {port} of segment `{segment}` is {}", if *up { "up" } else { "down" })
@@ -205,5 +216,36 @@ impl SystemEvent {
             Self::Learned { origin, code, .. } => format!("further flows to {origin} get {code}"),
             Self::Problem { operation, reason } => format!("{operation}: {reason}"),
         }
+    }
+}
+
+fn session_load(
+    before: LoadState,
+    state: LoadState,
+    (sessions, limit): (u32, u32),
+    over_limit: Verdict,
+) -> String {
+    let action = match over_limit {
+        Verdict::Block => "Block",
+        Verdict::Bypass | Verdict::Inspect => "Allow but bypass Inspection",
+    };
+    if before > state {
+        return format!(
+            "SSL Inspection recovered from {before} to {state}: {sessions} of {limit} Max Concurrent Connections. \
+             Action: Inspect"
+        );
+    }
+    match state {
+        LoadState::Normal | LoadState::Warning => format!(
+            "SSL Inspection reached Warning threshold of Max Concurrent Connections ({sessions} of {limit}). \
+             Action at the maximum: {action}"
+        ),
+        LoadState::Critical => format!(
+            "SSL Inspection reached Critical threshold of Max Concurrent Connections ({sessions} of {limit}). \
+             Action at the maximum: {action}"
+        ),
+        LoadState::Reached => format!(
+            "SSL Inspection reached Maximum of Max Concurrent Connections ({sessions} of {limit}). Action: {action}"
+        ),
     }
 }

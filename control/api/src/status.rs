@@ -1,6 +1,7 @@
 //! How things are.
 
 use serde::{Deserialize, Serialize};
+use sluice_telemetry::LoadState;
 
 /// The appliance at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Status {
     pub sessions_inspected: Option<u64>,
     /// As many as there may be; absent before the first configuration.
     pub inspected_sessions_max: Option<u64>,
+    /// How the sessions compare with that; absent without a data plane.
+    pub session_load: Option<LoadState>,
     /// Where the events go.
     pub event_log: Option<String>,
     /// Who has adopted what.

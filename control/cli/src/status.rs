@@ -33,7 +33,10 @@ fn overview(status: &Status) -> String {
         (None, _) => "none; apply a configuration with `sluice apply DIR`".to_owned(),
     };
     let sessions = match (status.sessions_inspected, status.inspected_sessions_max) {
-        (Some(now), Some(most)) => format!("{now} of at most {most}"),
+        (Some(now), Some(most)) => match status.session_load {
+            Some(load) => format!("{now} of at most {most} ({load})"),
+            None => format!("{now} of at most {most}"),
+        },
         (now, _) => or_dash(now),
     };
     let mut text = pairs(&[

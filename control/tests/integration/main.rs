@@ -6,6 +6,7 @@
     reason = "a test's helpers stop it where something is not as it should be"
 )]
 
+mod load;
 mod operation;
 mod publishing;
 mod support;

@@ -63,10 +63,10 @@ pub enum Learned {
     Pinning,
 }
 
-/// What the core carries now, and what it remembers.
+/// What the appliance carries now, and what the core remembers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadFacts {
-    /// Sessions inspected now.
+    /// Sessions inspected now, over all cores.
     pub inspected_sessions: u32,
     /// What is learned about the flow's origin.
     pub learned: Option<Learned>,

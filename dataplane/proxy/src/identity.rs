@@ -54,7 +54,7 @@ impl Identity {
             sni: hello.sni.clone(),
         };
         let load = LoadFacts {
-            inspected_sessions: shared.inspected_sessions.saturating_sub(taken),
+            inspected_sessions: shared.load.sessions().saturating_sub(taken),
             learned: shared
                 .lessons
                 .recall(&destination, self.client.ip(), now.mono),

@@ -1,5 +1,6 @@
 //! What earlier flows taught: destinations that are not to be inspected, with reason and expiry.
 
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{HashMap, VecDeque};
 
@@ -13,6 +14,15 @@ use crate::limits::{LEARNED_MAX, LEARNED_TTL, PINNING_REFUSALS};
 pub(crate) struct Destination {
     pub(crate) server: SocketAddr,
     pub(crate) sni: Option<String>,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.sni {
+            Some(name) => write!(f, "{name} ({})", self.server),
+            None => self.server.fmt(f),
+        }
+    }
 }
 
 /// Pinning is a property of one client's software, a client-certificate request one of the origin.
@@ -56,8 +66,13 @@ impl Lessons {
         })
     }
 
-    /// The origin asked for a client certificate (RFC 8446 section 4.3.2), which an interceptor cannot present.
-    pub(crate) fn client_certificate_requested(&mut self, destination: Destination, now: Instant) {
+    /// The origin asked for a client certificate (RFC 8446 section 4.3.2), which an interceptor cannot present. True when
+    /// that is news.
+    pub(crate) fn client_certificate_requested(
+        &mut self,
+        destination: Destination,
+        now: Instant,
+    ) -> bool {
         let lesson = self.lesson(
             Key {
                 destination,
@@ -65,12 +80,18 @@ impl Lessons {
             },
             now,
         );
-        lesson.learned = Some(Learned::ClientCertificate);
         lesson.expires = now + LEARNED_TTL;
+        lesson.learned.replace(Learned::ClientCertificate).is_none()
     }
 
     /// A client refused a leaf that was signed by the trusted CA: after [`PINNING_REFUSALS`] it is taken for pinning.
-    pub(crate) fn leaf_refused(&mut self, destination: Destination, client: IpAddr, now: Instant) {
+    /// True when it has just been.
+    pub(crate) fn leaf_refused(
+        &mut self,
+        destination: Destination,
+        client: IpAddr,
+        now: Instant,
+    ) -> bool {
         let lesson = self.lesson(
             Key {
                 destination,
@@ -80,9 +101,7 @@ impl Lessons {
         );
         lesson.refusals = lesson.refusals.saturating_add(1);
         lesson.expires = now + LEARNED_TTL;
-        if lesson.refusals >= PINNING_REFUSALS {
-            lesson.learned = Some(Learned::Pinning);
-        }
+        lesson.refusals >= PINNING_REFUSALS && lesson.learned.replace(Learned::Pinning).is_none()
     }
 
     /// A client accepted its leaf, so what it refused before was not pinning.
@@ -142,7 +161,11 @@ mod tests {
     #[test]
     fn a_client_certificate_request_holds_for_every_client_until_it_expires() {
         let mut lessons = Lessons::default();
-        lessons.client_certificate_requested(destination("a"), Instant::ZERO);
+        assert!(lessons.client_certificate_requested(destination("a"), Instant::ZERO));
+        assert!(
+            !lessons.client_certificate_requested(destination("a"), Instant::ZERO),
+            "no news"
+        );
         for client in [CLIENT, OTHER] {
             let known = lessons.recall(&destination("a"), client, Instant::from_secs(1));
             assert_eq!(known, Some(Learned::ClientCertificate));

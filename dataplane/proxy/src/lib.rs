@@ -16,6 +16,7 @@ mod identity;
 mod learn;
 mod leaves;
 pub mod limits;
+mod load;
 mod observing;
 mod output;
 mod passing;
@@ -27,6 +28,7 @@ mod unconfirmed;
 mod worker;
 
 pub use generation::{Generation, GenerationError};
+pub use load::SessionLoad;
 pub use output::{Effects, ForgeDone, ForgeJob, Output};
 pub use worker::{Worker, WorkerError, WorkerSettings};
 

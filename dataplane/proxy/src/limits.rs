@@ -78,6 +78,9 @@ pub const LEAF_WAITERS_MAX: usize = 4096;
 /// Destinations remembered per core as not to be inspected.
 pub const LEARNED_MAX: usize = 4096;
 
+/// How far a load has to fall below a threshold before that counts as passed downward, percent of the limit.
+pub const LOAD_HYSTERESIS_PERCENT: u8 = 5;
+
 /// How long something learned holds.
 pub const LEARNED_TTL: Duration = Duration::from_secs(3_600);
 

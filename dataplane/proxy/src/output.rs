@@ -2,7 +2,7 @@
 
 use sluice_packet::{SegmentId, Side};
 use sluice_pki::{ForgeError, ForgeRequest, ForgedLeaf};
-use sluice_telemetry::{Counter, DropReason, FlowRecord};
+use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
 /// What a session does to the world outside its core, whatever packets are made of.
 pub trait Effects {
@@ -18,6 +18,11 @@ pub trait Effects {
 
     /// Logs what became of a flow.
     fn event(&mut self, record: FlowRecord);
+
+    /// Logs what happened to the appliance. Without a log of its own an implementation may let it go.
+    fn system(&mut self, event: SystemEvent) {
+        drop(event);
+    }
 
     /// Hands a leaf to a helper thread; the answer comes back by [`crate::Worker::on_completion`].
     fn submit(&mut self, job: ForgeJob);

@@ -1,11 +1,14 @@
 //! What all flows of one core share.
 
+use std::sync::Arc;
+
 use sluice_telemetry::{Counter, DecisionCode, EndReason};
 use sluice_tls::TlsContext;
 
 use crate::identity::Identity;
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
+use crate::load::{SessionLoad, Thresholds};
 use crate::output::Effects;
 use crate::session::Account;
 use crate::{Now, record};
@@ -16,8 +19,12 @@ pub(crate) struct Shared {
     pub(crate) tls: TlsContext,
     pub(crate) leaves: Leaves,
     pub(crate) lessons: Lessons,
-    /// Flows taken over now.
+    /// Flows that this core has taken over now.
     pub(crate) inspected_sessions: u32,
+    /// Those of all cores.
+    pub(crate) load: Arc<SessionLoad>,
+    /// What the newest generation says about that; absent before the first.
+    pub(crate) thresholds: Option<Thresholds>,
 }
 
 impl Shared {
@@ -44,7 +51,9 @@ impl Shared {
     /// Counts a flow as taken over.
     pub(crate) fn session_began(&mut self, out: &mut dyn Effects) {
         self.inspected_sessions += 1;
+        self.load.began();
         out.count(Counter::SessionsInspected, 1);
+        self.look_at_load(out);
     }
 
     /// Counts and logs the end of a flow that was taken over.
@@ -56,7 +65,20 @@ impl Shared {
         out: &mut dyn Effects,
     ) {
         self.inspected_sessions = self.inspected_sessions.saturating_sub(1);
+        self.load.ended();
         self.log(identity, account, now, out);
+        self.look_at_load(out);
+    }
+
+    /// Tells of a threshold that was passed, unless another core does.
+    pub(crate) fn look_at_load(&self, out: &mut dyn Effects) {
+        let event = self
+            .thresholds
+            .as_ref()
+            .and_then(|thresholds| self.load.look(thresholds));
+        if let Some(event) = event {
+            out.system(event);
+        }
     }
 
     fn log(&self, identity: &Identity, account: &Account, now: Now, out: &mut dyn Effects) {

@@ -8,7 +8,7 @@ use sluice_flow::{FlowHash, FlowId, FlowTable, Irregularity, TimerWheel};
 use sluice_packet::{Frame, Instant, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
 use sluice_random::{CoreRandom, RandomError};
-use sluice_telemetry::{Counter, DropReason, EndReason, SessionSummary};
+use sluice_telemetry::{Counter, DropReason, EndReason, LoadState, SessionSummary};
 use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
@@ -19,6 +19,7 @@ use crate::identity::{Identity, flow_facts};
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
 use crate::limits::{BURST_PACKETS_MAX, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER_POLL};
+use crate::load::{SessionLoad, Thresholds};
 use crate::output::{ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
@@ -32,6 +33,8 @@ pub struct WorkerSettings {
     pub leaf_key: Arc<LeafKey>,
     /// Keys the table's hash, so that nobody can choose flows that collide.
     pub hash_key: [u8; 16],
+    /// The sessions of all workers of the process.
+    pub load: Arc<SessionLoad>,
     /// When the process started.
     pub now: Instant,
 }
@@ -83,6 +86,8 @@ impl<B: PacketBuf> Worker<B> {
                 leaves,
                 lessons: Lessons::default(),
                 inspected_sessions: 0,
+                load: settings.load,
+                thresholds: None,
             },
             burst: Vec::with_capacity(BURST_PACKETS_MAX),
             generation: None,
@@ -96,6 +101,7 @@ impl<B: PacketBuf> Worker<B> {
     /// Takes a generation for all flows that begin from now on. Flows under way keep theirs.
     pub fn adopt(&mut self, generation: Arc<Generation>) {
         self.shared.leaves.purge(generation.number());
+        self.shared.thresholds = Some(Thresholds::of(generation.limits()));
         self.generation = Some(generation);
     }
 
@@ -219,6 +225,12 @@ impl<B: PacketBuf> Worker<B> {
         }
     }
 
+    /// How the sessions of the whole process compare with the limit.
+    #[must_use]
+    pub fn load_state(&self) -> LoadState {
+        self.shared.load.state()
+    }
+
     /// When [`Self::poll`] has work again if no packet comes; now, if it has work left.
     #[must_use]
     pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
@@ -231,6 +243,8 @@ impl<B: PacketBuf> Worker<B> {
 
     /// Sets the gauges: flows, queues and memory as they are now.
     pub fn gauges(&self, out: &mut impl Output<B>) {
+        // A new generation may have moved the thresholds.
+        self.shared.look_at_load(out);
         let taken = u64::from(self.shared.inspected_sessions);
         out.gauge(Counter::FlowsTaken, taken);
         out.gauge(

@@ -136,6 +136,7 @@ fn worker(pki: &Pki, flows_max: usize) -> Worker<TestBuf> {
         flows_max,
         leaf_key: Arc::new(LeafKey::generate(&mut random).unwrap()),
         hash_key: [7; 16],
+        load: Arc::default(),
         now: Instant::ZERO,
     };
     let mut worker = Worker::new(1, settings).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_packet::{Side, TcpFlags};
-use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, FlowRecord};
+use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, FlowRecord, SystemEvent};
 use world::end::server_config;
 use world::{APPLIANCE, App, Issued, PROFILE, Pki, Settings, World};
 
@@ -276,6 +276,21 @@ fn t71_f27_an_origin_that_asks_for_a_client_certificate_is_learned_and_bypassed(
         DecisionCode::BypassLearnedClientCertificate
     );
     assert_eq!(world.client.heard, REPLY);
+    assert_learned(&world, DecisionCode::BypassLearnedClientCertificate);
+}
+
+/// The log has told once that this was learned.
+fn assert_learned(world: &World, expected: DecisionCode) {
+    let told: Vec<(&str, DecisionCode)> = world
+        .out
+        .system
+        .iter()
+        .filter_map(|event| match event {
+            SystemEvent::Learned { origin, code, .. } => Some((origin.as_str(), *code)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [("good.test (10.2.0.1:443)", expected)]);
 }
 
 #[test]
@@ -310,6 +325,8 @@ fn z151_a_client_that_pins_is_bypassed_after_repeated_refusals() {
         DecisionCode::BypassLearnedPinning
     );
     assert_eq!(world.client.heard, REPLY);
+
+    assert_learned(&world, DecisionCode::BypassLearnedPinning);
 
     // Another client is inspected as before.
     world.reconnect("10.1.0.2:40000", OUTBOUND, case.client(), case.server());

@@ -61,6 +61,7 @@ fn observed() {
         flows_max: FLOWS,
         leaf_key,
         hash_key: [7; 16],
+        load: Arc::default(),
         now: Instant::ZERO,
     };
     let mut worker: Worker<TestBuf> = Worker::new(1, settings).unwrap();

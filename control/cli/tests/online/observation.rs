@@ -5,7 +5,9 @@ use sluice_api::{
     Adoption, CoreLoad, Cores, CounterRow, Drops, Explained, ExplainedStep, Log, Reply, Request,
     Sessions, Stats, Status,
 };
-use sluice_telemetry::{Application, DecisionCode, SessionPhase, SessionSummary, Verdict};
+use sluice_telemetry::{
+    Application, DecisionCode, LoadState, SessionPhase, SessionSummary, Verdict,
+};
 
 use crate::daemon::{Daemon, distribution, stderr};
 
@@ -29,6 +31,7 @@ fn status_per_core() {
         server_inspection: Some(false),
         sessions_inspected: Some(5),
         inspected_sessions_max: Some(20_000),
+        session_load: Some(LoadState::Critical),
         event_log: Some("/var/log/sluice/eve.json".to_owned()),
         distribution: distribution(Adoption::Pending),
         restart_needed: false,
@@ -43,7 +46,7 @@ fn status_per_core() {
         "generation          4, applied 2026-01-02 03:04:05 UTC",
         "client inspection   on",
         "server inspection   off",
-        "inspected sessions  5 of at most 20000",
+        "inspected sessions  5 of at most 20000 (critical)",
         "2     3           pending",
     ] {
         assert!(text.contains(line), "{line}\n{text}");

@@ -106,9 +106,11 @@ impl MeetingClient {
         });
         if refused && self.code == DecisionCode::InspectedClient {
             let (destination, client) = session.learned_about(turn.identity);
-            turn.shared
-                .lessons
-                .leaf_refused(destination, client, turn.now.mono);
+            let origin = destination.to_string();
+            let lessons = &mut turn.shared.lessons;
+            if lessons.leaf_refused(destination, client, turn.now.mono) {
+                turn.tell_learned(origin, DecisionCode::BypassLearnedPinning);
+            }
         }
         Step::Fail(Failure {
             code: DecisionCode::BlockClientHandshakeFailed,

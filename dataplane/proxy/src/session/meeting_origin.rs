@@ -146,9 +146,11 @@ impl MeetingOrigin {
     /// Learned, so that the next flow passes; this one has got too far.
     fn client_certificate_requested(session: &Session, turn: &mut Turn<'_>) -> Step {
         let (destination, _) = session.learned_about(turn.identity);
-        turn.shared
-            .lessons
-            .client_certificate_requested(destination, turn.now.mono);
+        let origin = destination.to_string();
+        let lessons = &mut turn.shared.lessons;
+        if lessons.client_certificate_requested(destination, turn.now.mono) {
+            turn.tell_learned(origin, DecisionCode::BypassLearnedClientCertificate);
+        }
         Step::Fail(Failure {
             code: DecisionCode::BlockClientCertificateRequested,
             ended: EndReason::Blocked,

@@ -20,7 +20,9 @@ use sluice_packet::Instant;
 use sluice_pki::ForgedLeaf;
 use sluice_policy::{Note, PolicyDecided};
 use sluice_tcp::{CloseReason, StateName};
-use sluice_telemetry::{Counter, DecisionCode, EndReason, Party, SessionPhase, Verdict};
+use sluice_telemetry::{
+    Counter, DecisionCode, EndReason, Party, SessionPhase, SystemEvent, Verdict,
+};
 use sluice_tls::ClientHello;
 
 pub(crate) use account::Account;
@@ -34,7 +36,9 @@ use splice::Splice;
 
 use crate::identity::Identity;
 use crate::learn::Destination;
-use crate::limits::{CLOSED_LINGER, CLOSING_TIMEOUT, HANDSHAKE_TIMEOUT, SESSION_IDLE_TIMEOUT};
+use crate::limits::{
+    CLOSED_LINGER, CLOSING_TIMEOUT, HANDSHAKE_TIMEOUT, LEARNED_TTL, SESSION_IDLE_TIMEOUT,
+};
 use crate::shared::Shared;
 use crate::{Effects, Now};
 
@@ -63,6 +67,15 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Logs that further flows to an origin get another code.
+    fn tell_learned(&mut self, origin: String, code: DecisionCode) {
+        self.out.system(SystemEvent::Learned {
+            origin,
+            code,
+            until_unix_s: self.now.unix_s() + LEARNED_TTL.as_secs(),
+        });
+    }
+
     /// True when one more handshake step may be taken in this poll.
     fn take_handshake_step(&mut self) -> bool {
         if *self.budget == 0 {

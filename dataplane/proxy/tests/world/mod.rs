@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use sluice_packet::{Frame, Instant, SegmentId, Side, TestBuf, parse};
 use sluice_pki::{LeafKey, forge};
-use sluice_proxy::{ForgeDone, Generation, Now, Worker, WorkerSettings};
+use sluice_proxy::{ForgeDone, Generation, Now, SessionLoad, Worker, WorkerSettings};
 use sluice_random::CoreRandom;
 use sluice_schema::{Certificate, CertificateName, Document, KeyId, Snapshot, load};
 use sluice_telemetry::{Counter, FlowRecord};
@@ -94,6 +94,8 @@ pub struct Settings {
     pub appliance: String,
     pub profile: String,
     pub flows_max: usize,
+    /// What this world's worker shares with those of other worlds.
+    pub load: Arc<SessionLoad>,
 }
 
 impl Default for Settings {
@@ -102,6 +104,7 @@ impl Default for Settings {
             appliance: APPLIANCE.to_owned(),
             profile: PROFILE.to_owned(),
             flows_max: 1024,
+            load: Arc::default(),
         }
     }
 }
@@ -184,6 +187,7 @@ impl World {
                 flows_max: settings.flows_max,
                 leaf_key,
                 hash_key: [7; 16],
+                load: Arc::clone(&settings.load),
                 now: Instant::ZERO,
             },
         )

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use sluice_packet::{SegmentId, Side, TestBuf};
 use sluice_proxy::{Effects, ForgeJob, Output};
-use sluice_telemetry::{Counter, DropReason, FlowRecord};
+use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
 #[derive(Default)]
 pub struct Out {
     pub frames: VecDeque<(Side, Vec<u8>)>,
     pub events: Vec<FlowRecord>,
+    pub system: Vec<SystemEvent>,
     pub jobs: VecDeque<ForgeJob>,
     pub discarded: Vec<DropReason>,
     pub no_buffers: bool,
@@ -42,6 +43,10 @@ impl Effects for Out {
 
     fn event(&mut self, record: FlowRecord) {
         self.events.push(record);
+    }
+
+    fn system(&mut self, event: SystemEvent) {
+        self.system.push(event);
     }
 
     fn submit(&mut self, job: ForgeJob) {
