@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dpdk::{Burst, Mbuf, Mempool};
-use sluice_packet::{PacketBuf, SegmentId, Side};
-use sluice_proxy::{Effects, ForgeDone, ForgeJob, Output};
+use sluice_packet::{PacketBuf, SegmentId, Side, Unfinished};
+use sluice_proxy::{Effects, Finishing, ForgeDone, ForgeJob, Output};
 use sluice_shm::{CoreStats, EventProducer};
 use sluice_telemetry::{Counter, DropReason, Event, FlowRecord, SystemEvent, SystemRecord};
 
@@ -220,6 +220,32 @@ fn queue(
     }
 }
 
+impl Wire<'_> {
+    /// A buffer of `len` bytes for a frame that leaves by that port. `Err` says whether to count it as sent.
+    fn blank(&mut self, position: usize, len: usize) -> Result<Mbuf, bool> {
+        if !self.has_room(position) {
+            return Err(false);
+        }
+        let Some(mut packet) = self.pool.alloc() else {
+            self.stats.add(Counter::NoBuffer, 1);
+            return Err(false);
+        };
+        if packet.append(len).is_none() {
+            // Longer than any buffer: trying again would not help, so it counts as lost on the wire.
+            self.discard(packet, DropReason::FrameTooLong);
+            return Err(true);
+        }
+        Ok(packet)
+    }
+
+    fn send_written(&mut self, position: usize, mut packet: Mbuf, written: usize) {
+        packet.truncate(written);
+        if written > 0 {
+            self.transmit(position, packet);
+        }
+    }
+}
+
 impl Effects for Wire<'_> {
     fn emit(
         &mut self,
@@ -229,24 +255,48 @@ impl Effects for Wire<'_> {
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool {
         let position = port_position(segment, to);
-        if !self.has_room(position) {
-            return false;
+        match self.blank(position, len) {
+            Ok(mut packet) => {
+                let written = write(packet.frame_mut());
+                self.send_written(position, packet, written);
+                true
+            }
+            Err(sent) => sent,
         }
-        let Some(mut packet) = self.pool.alloc() else {
-            self.stats.add(Counter::NoBuffer, 1);
-            return false;
-        };
-        let Some(room) = packet.append(len) else {
-            // Longer than any buffer: trying again would not help, so it counts as lost on the wire.
-            self.discard(packet, DropReason::FrameTooLong);
-            return true;
-        };
-        let written = write(room).min(len);
-        packet.truncate(written);
-        if written > 0 {
-            self.transmit(position, packet);
+    }
+
+    fn finishing(&self, segment: SegmentId, to: Side) -> Finishing {
+        match self
+            .ports
+            .get(port_position(segment, to))
+            .map(|port| &port.tx)
+        {
+            Some(Transmit::Own(queue)) => Finishing {
+                checksums: queue.offloads().tx_checksum,
+            },
+            // The core that has the port's queue takes frames as they are.
+            Some(Transmit::Core(_)) | None => Finishing::default(),
         }
-        true
+    }
+
+    fn emit_unfinished(
+        &mut self,
+        segment: SegmentId,
+        to: Side,
+        len: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished)>,
+    ) -> bool {
+        let position = port_position(segment, to);
+        match self.blank(position, len) {
+            Ok(mut packet) => {
+                if let Some((written, left)) = write(packet.frame_mut()) {
+                    packet.leave_unfinished(left);
+                    self.send_written(position, packet, written);
+                }
+                true
+            }
+            Err(sent) => sent,
+        }
     }
 
     fn event(&mut self, record: FlowRecord) {

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use dpdk::{Eal, Mempool, Port, PortConfig, PortInfo, RunningPort, RxQueue, TxQueue};
+use dpdk::{Eal, Mempool, Offloads, Port, PortConfig, PortInfo, RunningPort, RxQueue, TxQueue};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::thread::CapabilitySet;
 use sluice_packet::{SegmentId, Side};
@@ -175,6 +175,7 @@ pub(crate) fn open(
                 1
             },
             rss: by_ports,
+            offloads: Offloads::ALL,
             ..PortConfig::default()
         };
         let started = port

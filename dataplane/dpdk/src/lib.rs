@@ -47,7 +47,7 @@ pub use hugepages::{HugepageState, MemoryState};
 pub use lcore::{LaunchError, Lcore, LcoreId, Panicked};
 pub use mbuf::Mbuf;
 pub use mempool::Mempool;
-pub use offload::{Offloads, Unfinished};
+pub use offload::Offloads;
 pub use port::{
     ConfiguredPort, Link, Port, PortConfig, PortError, PortInfo, PortStats, Running, RunningPort,
 };

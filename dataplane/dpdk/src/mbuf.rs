@@ -6,9 +6,9 @@ use core::ptr::NonNull;
 use core::slice;
 
 use dpdk_sys::rte_mbuf;
-use sluice_packet::{PacketBuf, Verified};
+use sluice_packet::{PacketBuf, Unfinished, Verified};
 
-use crate::offload::Unfinished;
+use crate::offload;
 
 /// A frame in DPDK's memory, from the Ethernet header on, in one piece. Dropping it gives the buffer back to its pool.
 ///
@@ -82,11 +82,12 @@ impl Mbuf {
     /// been configured with these offloads; others send the frame as it is.
     pub fn leave_unfinished(&mut self, frame: Unfinished) {
         let flags = self.field::<u64>(dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS);
+        let (wanted, lengths) = offload::request(frame);
         self.set_field(
             dpdk_sys::DPDK_SHIM_MBUF_OL_FLAGS,
-            flags & dpdk_sys::DPDK_SHIM_MBUF_KIND | frame.flags(),
+            flags & dpdk_sys::DPDK_SHIM_MBUF_KIND | wanted,
         );
-        self.set_field(dpdk_sys::DPDK_SHIM_MBUF_TX_OFFLOAD, frame.lengths());
+        self.set_field(dpdk_sys::DPDK_SHIM_MBUF_TX_OFFLOAD, lengths);
     }
 
     /// Puts a frame as a driver delivers it into the form everything else expects: tags that the driver took out are

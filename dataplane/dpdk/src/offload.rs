@@ -2,6 +2,8 @@
 //!
 //! Large receive offload is not among it: frames that a port has merged could not be sent on as they came.
 
+use sluice_packet::Unfinished;
+
 /// The offloads of a port: those it has, those that are wanted, or those that are on.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offloads {
@@ -71,48 +73,29 @@ impl Offloads {
     }
 }
 
-/// Where a frame's headers are, for a port that is to finish it. Both checksums are the port's: the IPv4 header's field is
-/// zero, and the TCP segment's holds the sum of its pseudo-header, without the length where the port segments.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Unfinished {
-    /// IPv6 rather than IPv4.
-    pub ipv6: bool,
-    /// Bytes of Ethernet header and tags.
-    pub l2_bytes: u8,
-    /// Bytes of the IP header.
-    pub l3_bytes: u8,
-    /// Bytes of the TCP header.
-    pub l4_bytes: u8,
-    /// Bytes of payload in each piece, where the port is to cut the segment; 0 leaves it whole.
-    pub cut_bytes: u16,
-}
-
-impl Unfinished {
-    pub(crate) fn flags(self) -> u64 {
-        let checksums = if self.ipv6 {
-            dpdk_sys::DPDK_SHIM_MBUF_TX_CHECKSUM_IPV6
-        } else {
-            dpdk_sys::DPDK_SHIM_MBUF_TX_CHECKSUM_IPV4
-        };
-        if self.cut_bytes > 0 {
-            checksums | dpdk_sys::DPDK_SHIM_MBUF_TX_SEGMENT
-        } else {
-            checksums
-        }
-    }
-
-    pub(crate) fn lengths(self) -> u64 {
-        // SAFETY: arithmetic on its arguments; each fits its bit field.
-        unsafe {
-            dpdk_sys::rte_mbuf_tx_offload(
-                u64::from(self.l2_bytes & 0x7f),
-                u64::from(self.l3_bytes),
-                u64::from(self.l4_bytes),
-                u64::from(self.cut_bytes),
-                0,
-                0,
-                0,
-            )
-        }
-    }
+/// The flags and lengths that ask a port for it.
+pub(crate) fn request(frame: Unfinished) -> (u64, u64) {
+    let checksums = if frame.ipv6 {
+        dpdk_sys::DPDK_SHIM_MBUF_TX_CHECKSUM_IPV6
+    } else {
+        dpdk_sys::DPDK_SHIM_MBUF_TX_CHECKSUM_IPV4
+    };
+    let cut = if frame.cut_bytes > 0 {
+        dpdk_sys::DPDK_SHIM_MBUF_TX_SEGMENT
+    } else {
+        0
+    };
+    // SAFETY: arithmetic on its arguments; each fits its bit field.
+    let lengths = unsafe {
+        dpdk_sys::rte_mbuf_tx_offload(
+            u64::from(frame.l2_bytes & 0x7f),
+            u64::from(frame.l3_bytes),
+            u64::from(frame.l4_bytes),
+            u64::from(frame.cut_bytes),
+            0,
+            0,
+            0,
+        )
+    };
+    (checksums | cut, lengths)
 }

@@ -174,7 +174,7 @@ impl<B: PacketBuf> Flow<B> {
                 holding::on_packet(self, shared, packet, tcp, from_client, now, out)
             }
             State::Taken(session) => {
-                if !tcp.checksum_ok(packet.frame()) {
+                if !tcp.intact(&packet) {
                     out.count(Counter::ChecksumErrors, 1);
                     out.discard(packet, DropReason::BadChecksum);
                     return After::Undisturbed;

@@ -29,7 +29,7 @@ mod worker;
 
 pub use generation::{Generation, GenerationError};
 pub use load::SessionLoad;
-pub use output::{Effects, ForgeDone, ForgeJob, Output};
+pub use output::{Effects, Finishing, ForgeDone, ForgeJob, Output};
 pub use worker::{Worker, WorkerError, WorkerSettings};
 
 use sluice_packet::Instant;

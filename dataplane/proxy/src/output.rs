@@ -1,6 +1,6 @@
 //! What a worker hands back to the loop that drives it.
 
-use sluice_packet::{SegmentId, Side};
+use sluice_packet::{SegmentId, Side, Unfinished};
 use sluice_pki::{ForgeError, ForgeRequest, ForgedLeaf};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
@@ -15,6 +15,23 @@ pub trait Effects {
         len: usize,
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool;
+
+    /// What the port on that side finishes of the frames written for it.
+    fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {
+        Finishing::default()
+    }
+
+    /// Like [`emit`](Self::emit), for a frame that the port finishes as it said in [`finishing`](Self::finishing). `write`
+    /// returns the bytes written and where the headers are.
+    fn emit_unfinished(
+        &mut self,
+        _segment: SegmentId,
+        _to: Side,
+        _len: usize,
+        _write: &mut dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished)>,
+    ) -> bool {
+        false
+    }
 
     /// Logs what became of a flow.
     fn event(&mut self, record: FlowRecord);
@@ -32,6 +49,13 @@ pub trait Effects {
 
     /// Sets a gauge.
     fn gauge(&mut self, counter: Counter, value: u64);
+}
+
+/// What a port does to the frames that are written for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Finishing {
+    /// It fills in their checksums.
+    pub checksums: bool,
 }
 
 /// The far side of a [`crate::Worker`]: ports, pool, rings and helper threads; vectors in tests.

@@ -56,6 +56,24 @@ fn f3_l43_an_inspected_flow_shows_a_leaf_of_the_trusted_ca_and_passes_both_ways(
 }
 
 #[test]
+fn an_inspected_flow_passes_where_the_ports_fill_in_checksums() {
+    let pki = Arc::new(Pki::new());
+    let client = App::client(&pki.trusted, "good.test", &[], REQUEST, REPLY.len());
+    let server = App::server(
+        &pki.origin_root.leaf(&["good.test"]),
+        &[],
+        REQUEST.len(),
+        REPLY,
+    );
+    let mut world = World::with(&Settings::default(), &pki, client, server);
+    world.out.ports_finish = true;
+    world.run(LONG);
+    assert_eq!(world.client.heard, REPLY);
+    assert_eq!(world.origin.heard, REQUEST);
+    assert_eq!(world.event().code, DecisionCode::InspectedClient);
+}
+
+#[test]
 fn t73_close_notify_passes_both_ways_and_everything_is_given_back() {
     let pki = Arc::new(Pki::new());
     let world = inspected(

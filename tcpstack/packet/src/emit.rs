@@ -9,6 +9,10 @@ use crate::limits::{IP_LENGTH_BYTES_MAX, IPV4_HEADER_BYTES, TCP_HEADER_BYTES};
 use crate::tunnel::in_v6;
 use crate::{Ecn, PathTemplate, TcpFrame, TcpSegment};
 
+mod unfinished;
+
+pub use unfinished::{Unfinished, emit_unfinished};
+
 /// Why a frame could not be written.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
@@ -45,6 +49,32 @@ pub fn emit(
     path: &PathTemplate,
     segment: &TcpSegment<'_>,
     rest: &[u8],
+) -> Result<usize, EmitError> {
+    write(out, path, segment, rest, |tcp, tcp_length| {
+        let mut checksum = pseudo_header(path, tcp_length);
+        checksum.add(tcp);
+        checksum.finish()
+    })
+}
+
+fn pseudo_header(path: &PathTemplate, tcp_length: usize) -> Checksum {
+    let mut checksum = Checksum::default();
+    checksum.add_pseudo_header(
+        path.source().ip(),
+        path.destination().ip(),
+        IpProtocol::Tcp.into(),
+        tcp_length,
+    );
+    checksum
+}
+
+/// Writes the frame. `checksum` says what stands in the checksum field of the TCP segment it is given, and its length.
+fn write(
+    out: &mut [u8],
+    path: &PathTemplate,
+    segment: &TcpSegment<'_>,
+    rest: &[u8],
+    checksum: impl FnOnce(&[u8], usize) -> u16,
 ) -> Result<usize, EmitError> {
     let link = path.link();
     let tcp_header = TCP_HEADER_BYTES + segment.options.wire_bytes();
@@ -89,15 +119,8 @@ pub fn emit(
     first_out.copy_from_slice(segment.payload);
     rest_out.copy_from_slice(rest);
 
-    let mut checksum = Checksum::default();
-    checksum.add_pseudo_header(
-        path.source().ip(),
-        path.destination().ip(),
-        IpProtocol::Tcp.into(),
-        tcp_length,
-    );
-    checksum.add(tcp_out);
-    TcpPacket::new_unchecked(tcp_out).set_checksum(checksum.finish());
+    let checksum = checksum(tcp_out, tcp_length);
+    TcpPacket::new_unchecked(tcp_out).set_checksum(checksum);
     Ok(needed)
 }
 

@@ -34,7 +34,7 @@ mod vlan;
 
 pub use buffer::{PacketBuf, TestBuf, Verified};
 pub use ecn::Ecn;
-pub use emit::{EmitError, emit, emit_reset};
+pub use emit::{EmitError, Unfinished, emit, emit_reset, emit_unfinished};
 pub use fragment::{FragmentFrame, FragmentKey};
 pub use frame::{Frame, parse};
 pub use icmp::{IcmpError, IcmpKind};

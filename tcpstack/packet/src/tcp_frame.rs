@@ -9,7 +9,7 @@ use crate::checksum::Checksum;
 use crate::frame::Place;
 use crate::ip::{Ip, PROTOCOL_TCP};
 use crate::limits::{IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, TCP_HEADER_BYTES};
-use crate::{Ecn, FlowKey, Opaque, SeqNum, TcpFlags, TcpOptions, TcpSegment};
+use crate::{Ecn, FlowKey, Opaque, PacketBuf, SeqNum, TcpFlags, TcpOptions, TcpSegment, Verified};
 
 /// A TCP segment in a frame: what its headers say, and where its payload is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -161,6 +161,18 @@ impl TcpFrame {
     #[must_use]
     pub fn from_lower(&self) -> bool {
         self.key.is_lower(self.source)
+    }
+
+    /// Like [`checksum_ok`](Self::checksum_ok) for the frame in `packet`, believing the port that has looked already. Ports
+    /// do not agree on whose checksums they mean inside of a tunnel or behind options: there it is looked at again.
+    #[must_use]
+    pub fn intact(&self, packet: &impl PacketBuf) -> bool {
+        let looked = match packet.verified() {
+            Verified::IpAndTcp => true,
+            Verified::Tcp => self.source.is_ipv6(),
+            Verified::Nothing => false,
+        };
+        looked && self.is_plain() || self.checksum_ok(packet.frame())
     }
 
     /// Whether both the TCP checksum and the IPv4 header's are right; `frame` is what this was parsed from. A receiver

@@ -1,24 +1,27 @@
 //! Frames that a port finishes: a tap port does in software what other ports' hardware does.
 
-use dpdk::{Burst, Offloads, Port, PortConfig, Running, Unfinished};
+use dpdk::{Burst, Offloads, Port, PortConfig, Running};
 use sluice_packet::{
-    Frame, PacketBuf, PathTemplate, SegmentId, SeqNum, TcpFlags, TcpFrame, TcpSegment, Verified,
-    VlanStack, emit, parse,
+    Frame, PacketBuf, PathTemplate, SegmentId, SeqNum, TcpFlags, TcpFrame, TcpSegment, Unfinished,
+    Verified, VlanStack, emit, emit_unfinished, parse,
 };
 
 use crate::support::{Lab, own_network, up};
 
 const HEADERS_BYTES: usize = 14 + 20 + 20;
 
-/// A TCP segment with this payload, and no checksums but the sum of the pseudo-header: `cut` says whether with length.
-fn unfinished(payload: &[u8], cut_bytes: u16) -> Vec<u8> {
-    let path = PathTemplate::new(
+fn path() -> PathTemplate {
+    PathTemplate::new(
         [2, 0, 0, 0, 0, 1],
         [2, 0, 0, 0, 0, 2],
         VlanStack::UNTAGGED,
         "10.9.0.1:40000".parse().expect("an address"),
         "10.9.0.2:443".parse().expect("an address"),
-    );
+    )
+}
+
+/// A TCP segment with this payload, for a port to finish.
+fn unfinished(payload: &[u8], cut_bytes: u16) -> (Vec<u8>, Unfinished) {
     let segment = TcpSegment {
         seq: SeqNum(1_000),
         ack: SeqNum(1),
@@ -28,14 +31,10 @@ fn unfinished(payload: &[u8], cut_bytes: u16) -> Vec<u8> {
         ..TcpSegment::default()
     };
     let mut frame = vec![0; HEADERS_BYTES + payload.len()];
-    assert_eq!(emit(&mut frame, &path, &segment, &[]), Ok(frame.len()));
-    frame[24..26].fill(0);
-    let length = if cut_bytes > 0 { 0 } else { 20 + payload.len() };
-    let words = [10 << 8 | 9, 1, 10 << 8 | 9, 2, 6, length];
-    let sum: usize = words.iter().sum();
-    let folded = u16::try_from((sum & 0xffff) + (sum >> 16)).expect("folded");
-    frame[50..52].copy_from_slice(&folded.to_be_bytes());
-    frame
+    let (bytes, layout) =
+        emit_unfinished(&mut frame, &path(), &segment, &[], cut_bytes).expect("room");
+    assert_eq!(bytes, frame.len());
+    (frame, layout)
 }
 
 fn tap(lab: &Lab) -> Running {
@@ -56,7 +55,7 @@ fn tap(lab: &Lab) -> Running {
 fn finished(lab: &Lab, payload: &[u8], cut_bytes: u16, frames: usize) -> Vec<Vec<u8>> {
     let mut tap = tap(lab);
     let mut other = lab.open("net_af_packet0,iface=ta");
-    let bytes = unfinished(payload, cut_bytes);
+    let (bytes, layout) = unfinished(payload, cut_bytes);
     let mut came: Vec<Vec<u8>> = Vec::new();
     lab.eventually("the whole segment comes", || {
         if came.is_empty() {
@@ -65,13 +64,7 @@ fn finished(lab: &Lab, payload: &[u8], cut_bytes: u16, frames: usize) -> Vec<Vec
                 .append(bytes.len())
                 .expect("room")
                 .copy_from_slice(&bytes);
-            packet.leave_unfinished(Unfinished {
-                ipv6: false,
-                l2_bytes: 14,
-                l3_bytes: 20,
-                l4_bytes: 20,
-                cut_bytes,
-            });
+            packet.leave_unfinished(layout);
             let mut burst: Burst = Burst::new();
             burst.push(packet).expect("room");
             tap.tx[0].send(&mut burst);
@@ -145,15 +138,8 @@ fn checksums_of_received_frames_are_looked_at() {
     }
     let mut tap = tap(&lab);
     let mut other = lab.open("net_af_packet0,iface=ta");
-    let path = PathTemplate::new(
-        [2, 0, 0, 0, 0, 1],
-        [2, 0, 0, 0, 0, 2],
-        VlanStack::UNTAGGED,
-        "10.9.0.1:40000".parse().expect("an address"),
-        "10.9.0.2:443".parse().expect("an address"),
-    );
     let mut good = vec![0; HEADERS_BYTES];
-    emit(&mut good, &path, &TcpSegment::default(), &[]).expect("room");
+    emit(&mut good, &path(), &TcpSegment::default(), &[]).expect("room");
     let mut bad = good.clone();
     bad[51] ^= 0x40;
     for (bytes, expected) in [(good, Verified::IpAndTcp), (bad, Verified::Nothing)] {

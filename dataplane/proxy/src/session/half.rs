@@ -4,7 +4,7 @@ use sluice_packet::{Instant, PathTemplate, SegmentId, Side};
 use sluice_tcp::{CloseReason, Connection};
 use sluice_telemetry::{Counter, DropReason};
 
-use crate::Effects;
+use crate::{Effects, Finishing};
 
 /// The connection to one real end.
 pub(crate) struct Half {
@@ -30,12 +30,24 @@ impl Half {
     /// Puts everything on the wire that may go now.
     pub(crate) fn transmit(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) {
         let path = &self.path;
+        let finishing = if path.outer().is_none() {
+            out.finishing(segment, self.side)
+        } else {
+            Finishing::default()
+        };
         while let Some(outgoing) = self.tcp.poll_transmit(now) {
             let payload = outgoing.segment.payload.len() + outgoing.rest.len();
             let len = path.header_bytes() + outgoing.segment.options.wire_bytes() + payload;
-            let written = out.emit(segment, self.side, len, &mut |buffer| {
-                sluice_packet::emit(buffer, path, &outgoing.segment, outgoing.rest).unwrap_or(0)
-            });
+            let (head, rest) = (&outgoing.segment, outgoing.rest);
+            let written = if finishing.checksums {
+                out.emit_unfinished(segment, self.side, len, &mut |buffer| {
+                    sluice_packet::emit_unfinished(buffer, path, head, rest, 0).ok()
+                })
+            } else {
+                out.emit(segment, self.side, len, &mut |buffer| {
+                    sluice_packet::emit(buffer, path, head, rest).unwrap_or(0)
+                })
+            };
             if !written {
                 // As if the network had lost it: the retransmission timer sends it again.
                 out.count(Counter::Drop(DropReason::NoBuffer), 1);

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sluice_packet::{SegmentId, Side, TestBuf};
-use sluice_proxy::{Effects, ForgeJob, Output};
+use sluice_packet::{SegmentId, Side, TestBuf, Unfinished};
+use sluice_proxy::{Effects, Finishing, ForgeJob, Output};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub struct Out {
     pub jobs: VecDeque<ForgeJob>,
     pub discarded: Vec<DropReason>,
     pub no_buffers: bool,
+    /// The ports fill in checksums.
+    pub ports_finish: bool,
     counters: BTreeMap<usize, u64>,
 }
 
@@ -39,6 +41,27 @@ impl Effects for Out {
         assert_eq!(written, len, "the length asked for is the length written");
         self.frames.push_back((to, frame));
         true
+    }
+
+    fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {
+        Finishing {
+            checksums: self.ports_finish,
+        }
+    }
+
+    fn emit_unfinished(
+        &mut self,
+        segment: SegmentId,
+        to: Side,
+        len: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished)>,
+    ) -> bool {
+        assert!(self.ports_finish, "nobody said that they do");
+        self.emit(segment, to, len, &mut |frame| {
+            let (written, left) = write(frame).expect("it fits");
+            left.finish(frame);
+            written
+        })
     }
 
     fn event(&mut self, record: FlowRecord) {
