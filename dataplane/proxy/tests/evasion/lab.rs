@@ -111,6 +111,8 @@ pub struct Run {
     pub server: SocketAddrV4,
     /// What the appliance or the receiver sent to the client.
     pub to_client: Vec<Craft>,
+    /// The server is played by [`Run::answer`].
+    pub mute: bool,
     /// Every frame that left toward the origin.
     pub to_origin: Vec<Vec<u8>>,
 }
@@ -128,6 +130,7 @@ impl Run {
             client: CLIENT.parse().unwrap(),
             server: way.server(),
             to_client: Vec::new(),
+            mute: false,
             to_origin: Vec::new(),
         }
     }
@@ -182,6 +185,12 @@ impl Run {
         }
     }
 
+    /// A segment of a server that writes its own.
+    pub fn answer(&mut self, segment: &Craft) {
+        self.world.inject(Side::B, segment.frame());
+        self.settle();
+    }
+
     pub fn inject(&mut self, frame: Vec<u8>) {
         self.world.inject(Side::A, frame);
         self.settle();
@@ -209,7 +218,9 @@ impl Run {
                 }
                 let answer = self.receiver.on_frame(&frame);
                 self.to_origin.push(frame);
-                if let Some(answer) = answer {
+                if let Some(answer) = answer
+                    && !self.mute
+                {
                     self.world.inject(Side::B, answer.frame());
                 }
             }

@@ -13,8 +13,10 @@
 )]
 
 mod craft;
+mod handshakes;
 mod lab;
 mod overlaps;
+mod pressure;
 mod receiver;
 mod strategies;
 mod table;

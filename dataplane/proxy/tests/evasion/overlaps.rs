@@ -9,7 +9,7 @@ use super::lab::{EXCEPTED, INSPECTED, Outcome, Run, Said, Way, cleartext, hello}
 use super::receiver::PROFILES;
 
 /// Where the second of two ranges begins and ends, toward the first, which is `40..80`.
-const POSITIONS: [(&str, usize, usize); 13] = [
+pub const POSITIONS: [(&str, usize, usize); 13] = [
     ("before, touching", 10, 40),
     ("before, into it", 20, 60),
     ("before, up to its end", 20, 80),
@@ -31,37 +31,64 @@ struct Attack<'s> {
     said: [&'s Said; 2],
 }
 
-/// Pairs: `40..80` of one version and the second range of the other, in both orders, first or last or both sides of the
-/// rest; then the bytes that are missing.
+/// In which order two overlapping segments come, and when those that are missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    new_first: bool,
+    rest: Rest,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    InOrder,
+    GapFirst,
+    Reversed,
+}
+
+impl Order {
+    pub const ALL: [Self; 6] = {
+        use Rest::{GapFirst, InOrder, Reversed};
+        [
+            Self::of(false, InOrder),
+            Self::of(false, GapFirst),
+            Self::of(false, Reversed),
+            Self::of(true, InOrder),
+            Self::of(true, GapFirst),
+            Self::of(true, Reversed),
+        ]
+    };
+
+    const fn of(new_first: bool, rest: Rest) -> Self {
+        Self { new_first, rest }
+    }
+}
+
+/// `40..80` of one version, the range of the other, and what is missing of the first.
+pub fn pair(one: &Craft, other: &Craft, (from, to): (usize, usize), order: Order) -> Vec<Craft> {
+    let mut two = vec![one.part(40, 80), other.part(from, to)];
+    if order.new_first {
+        two.reverse();
+    }
+    let (head, tail) = (vec![one.part(0, 40)], vec![one.part(80, usize::MAX)]);
+    match order.rest {
+        Rest::InOrder => [head, two, tail].concat(),
+        Rest::GapFirst => [two, tail, head].concat(),
+        Rest::Reversed => [tail, two, head].concat(),
+    }
+}
+
 fn pairs<'s>(run: &Run, one: &'s Said, other: &'s Said) -> Vec<Attack<'s>> {
     let (a, b) = (run.data(&one.bytes), run.data(&other.bytes));
-    let mut attacks = Vec::new();
-    for (position, from, to) in POSITIONS {
-        let (old, new) = (a.part(40, 80), b.part(from, to));
-        let head = a.part(0, 40);
-        let tail = a.part(80, usize::MAX);
-        let orders = [
-            ("first", vec![old.clone(), new.clone()]),
-            ("last", vec![new.clone(), old.clone()]),
-        ];
-        for (order, two) in orders {
-            let before = [vec![head.clone()], two.clone(), vec![tail.clone()]].concat();
-            let behind = [two.clone(), vec![tail.clone(), head.clone()]].concat();
-            let around = [vec![tail.clone()], two, vec![head.clone()]].concat();
-            for (where_, segments) in [
-                ("in order", before),
-                ("gap first", behind),
-                ("reversed", around),
-            ] {
-                attacks.push(Attack {
-                    name: format!("{position}, {order}, {where_}"),
-                    segments,
-                    said: [one, other],
-                });
-            }
-        }
-    }
-    attacks
+    let ranges = POSITIONS
+        .iter()
+        .flat_map(|position| Order::ALL.map(|order| (position, order)));
+    ranges
+        .map(|((position, from, to), order)| Attack {
+            name: format!("{position}, {order:?}"),
+            segments: pair(&a, &b, (*from, *to), order),
+            said: [one, other],
+        })
+        .collect()
 }
 
 /// Triplets: three ranges that all overlap, the middle one of the other version, in all six orders.

@@ -227,8 +227,7 @@ impl Receiver {
             return None;
         }
         match self.state {
-            State::Over => None,
-            State::Listen => self.listen(&segment),
+            State::Listen | State::Over => self.listen(&segment),
             State::SynReceived | State::Established => self.synchronised(&segment),
         }
     }
@@ -244,6 +243,7 @@ impl Receiver {
         self.irs = syn.seq;
         self.recent = syn.timestamps().map(|(value, _)| value);
         self.state = State::SynReceived;
+        self.reset = false;
         if self.profile.syn_data {
             self.text(0, &syn.payload);
         }

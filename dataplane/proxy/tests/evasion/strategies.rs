@@ -1,6 +1,7 @@
 //! E105 and E106: every row of the table, before the decision and after the takeover, in front of every receiver.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use sluice_telemetry::{Counter, Verdict};
 
 use super::craft::Craft;
 use super::lab::{EXCEPTED, INSPECTED, Outcome, PKI, Run, Said, Way, cleartext, hello, strict};
+use super::overlaps::{Order, POSITIONS, pair};
 use super::receiver::{MODERN, PROFILES, Profile, Receiver};
-use super::table::{At, INSERTIONS, Row, STRATEGIES};
+use super::table::{At, INSERTIONS, MISPLACED, Row, STALE, STRATEGIES};
 use super::world::{App, Settings, World};
 
 /// The honest flow with one part of it written as the row says; then the client sends its first bytes again, twice.
@@ -48,7 +50,7 @@ fn versions() -> [(Said, Said); 3] {
 
 /// Every row against every receiver: with the settings that bypass what cannot be looked into, which is logged as such; and
 /// with those that block it, under which nothing passes unseen.
-fn before_the_decision(rows: &[Row]) {
+pub fn before_the_decision(rows: &[Row]) {
     let mut wrong = Vec::new();
     for (real, decoy) in versions() {
         for row in rows {
@@ -128,19 +130,26 @@ fn request() -> Vec<u8> {
     request
 }
 
-/// An inspected session in which the first record of application data comes as the row says.
-fn inspected_session(row: &Row) -> World {
+/// An inspected session in which the first record of application data comes as `write` has it, with another version of the
+/// bytes to choose from.
+fn inspected_session(write: impl Fn(&Craft, &[u8]) -> Vec<Craft> + 'static) -> World {
+    inspected_session_under(&strict(), write)
+}
+
+pub fn inspected_session_under(
+    settings: &Settings,
+    write: impl Fn(&Craft, &[u8]) -> Vec<Craft> + 'static,
+) -> World {
     let origin = PKI.origin_root.leaf(&[INSPECTED]);
     let request = request();
     let client = App::client(&PKI.trusted, INSPECTED, &[], b"", REPLY.len());
     let server = App::server(&origin, &[], request.len(), REPLY);
-    let mut world = World::with(&strict(), &PKI, client, server);
+    let mut world = World::with(settings, &PKI, client, server);
     world.run(Duration::from_secs(1));
     let App::TlsClient { request: later, .. } = &mut world.client.app else {
         panic!("a TLS client");
     };
     *later = request;
-    let write = row.write;
     let done = Rc::new(Cell::new(false));
     let seen = Rc::clone(&done);
     world.tamper = Some(Box::new(move |frame| {
@@ -168,61 +177,66 @@ fn delivered_of(world: &World, profile: Profile) -> Vec<u8> {
     receiver.delivered
 }
 
-fn after_the_takeover(rows: &[Row]) {
-    let mut wrong = Vec::new();
+/// How a session ended, and what is wrong with what was delivered of it.
+fn judge_session(name: &str, world: &World, wrong: &mut Vec<String>) -> String {
     let request = request();
-    for row in rows.iter().filter(|row| row.at == At::Data) {
-        let world = inspected_session(row);
-        let streams: Vec<_> = PROFILES
-            .into_iter()
-            .map(|profile| delivered_of(&world, profile))
-            .collect();
-        for (stream, profile) in streams.iter().zip(PROFILES) {
-            if *stream != streams[0] {
-                wrong.push(format!(
-                    "{}: at {} {} bytes, else {}",
-                    row.name,
-                    profile.name,
-                    stream.len(),
-                    streams[0].len()
-                ));
-            }
-        }
-        if !request.starts_with(&world.origin.heard) {
-            wrong.push(format!("{}: the origin heard something else", row.name));
-        }
-        let (event, later) = world.out.events.split_first().unwrap();
-        if later
-            .iter()
-            .any(|event| event.code.verdict() != Verdict::Block)
-        {
-            wrong.push(format!("{}: it went on afterwards", row.name));
-        }
-        let whole = world.origin.heard == request && world.client.heard == REPLY;
-        if event.bytes_to_origin != world.origin.heard.len() as u64 {
+    let streams: Vec<_> = PROFILES
+        .into_iter()
+        .map(|profile| delivered_of(world, profile))
+        .collect();
+    for (stream, profile) in streams.iter().zip(PROFILES) {
+        if *stream != streams[0] {
             wrong.push(format!(
-                "{}: {} inspected, {} heard",
-                row.name,
-                event.bytes_to_origin,
-                world.origin.heard.len()
+                "{}: at {} {} bytes, else {}",
+                name,
+                profile.name,
+                stream.len(),
+                streams[0].len()
             ));
         }
-        let end = if whole {
-            event.code.name().to_owned()
-        } else {
-            format!("{} {}", event.code.name(), event.ended.name())
-        };
+    }
+    if !request.starts_with(&world.origin.heard) {
+        wrong.push(format!("{name}: the origin heard something else"));
+    }
+    let (event, later) = world.out.events.split_first().unwrap();
+    if later
+        .iter()
+        .any(|event| event.code.verdict() != Verdict::Block)
+    {
+        wrong.push(format!("{name}: it went on afterwards"));
+    }
+    let whole = world.origin.heard == request && world.client.heard == REPLY;
+    if event.bytes_to_origin != world.origin.heard.len() as u64 {
+        wrong.push(format!(
+            "{}: {} inspected, {} heard",
+            name,
+            event.bytes_to_origin,
+            world.origin.heard.len()
+        ));
+    }
+    // What is no TCP at all passes at layer 2, and no receiver takes it.
+    let broken = |segment: Craft| !(segment.tcp_sum_right && segment.ip_sum_right);
+    let read = world
+        .wire_to_origin
+        .iter()
+        .filter_map(|frame| Craft::read(frame));
+    if read.into_iter().any(broken) {
+        wrong.push(format!("{name}: a wrong checksum left"));
+    }
+    if whole {
+        event.code.name().to_owned()
+    } else {
+        format!("{} {}", event.code.name(), event.ended.name())
+    }
+}
+
+fn after_the_takeover(rows: &[Row]) {
+    let mut wrong = Vec::new();
+    for row in rows.iter().filter(|row| row.at == At::Data) {
+        let world = inspected_session(row.write);
+        let end = judge_session(row.name, &world, &mut wrong);
         if end != row.after {
             wrong.push(format!("PIN {}: {end}; expected {}", row.name, row.after));
-        }
-        // What is no TCP at all passes at layer 2, and no receiver takes it.
-        let broken = |segment: Craft| !(segment.tcp_sum_right && segment.ip_sum_right);
-        let read = world
-            .wire_to_origin
-            .iter()
-            .filter_map(|frame| Craft::read(frame));
-        if read.into_iter().any(broken) {
-            wrong.push(format!("{}: a wrong checksum left", row.name));
         }
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
@@ -236,4 +250,37 @@ fn e105_insertions_after_the_takeover_leave_every_receiver_the_same_stream() {
 #[test]
 fn e106_published_strategies_after_the_takeover_leave_every_receiver_the_same_stream() {
     after_the_takeover(STRATEGIES);
+}
+
+#[test]
+fn e109_misplaced_data_after_the_takeover_leaves_every_receiver_the_same_stream() {
+    after_the_takeover(MISPLACED);
+}
+
+#[test]
+fn e113_stale_sequence_numbers_after_the_takeover_leave_every_receiver_the_same_stream() {
+    after_the_takeover(STALE);
+}
+
+#[test]
+fn e104_overlapping_segments_after_the_takeover_leave_every_receiver_the_same_stream() {
+    let mut wrong = Vec::new();
+    let mut ends = BTreeMap::<String, usize>::new();
+    for (position, from, to) in POSITIONS {
+        for order in Order::ALL {
+            let world = inspected_session(move |honest, decoy| {
+                pair(honest, &honest.saying(decoy), (from, to), order)
+            });
+            let end = judge_session(position, &world, &mut wrong);
+            *ends.entry(end).or_default() += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+    // A record of which a byte was replaced does not open.
+    let names: Vec<_> = ends.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["inspected-client", "inspected-client failed-client"]
+    );
+    assert_eq!(ends.values().sum::<usize>(), 13 * 6);
 }

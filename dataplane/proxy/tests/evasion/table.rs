@@ -174,6 +174,46 @@ pub const INSERTIONS: &[Row] = rows! {
         |real, decoy| inserted(real, &decoy[..1], |c| c.seq = c.seq.wrapping_sub(1));
 };
 
+/// E109: data where there should be none.
+pub const MISPLACED: &[Row] = rows! {
+    "the ClientHello on the SYN", "PN98", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+        |syn, decoy| vec![syn.saying(decoy)];
+    "another version on a SYN that dies early", "IT17", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+        |syn, decoy| inserted(syn, decoy, |c| c.ttl = SHORT);
+    "a Fast Open cookie and data on the SYN", "SY20", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+        |syn, decoy| vec![syn.saying(decoy).with_option(&[34, 10, 1, 2, 3, 4, 5, 6, 7, 8])];
+    "one byte on the SYN", "PN98", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+        |syn, decoy| vec![syn.saying(&decoy[..1])];
+    "another version on the third acknowledgement", "SY20", Ack, "bypass-domain-exception", "data-on-confirmation", "",
+        |ack, decoy| vec![ack.saying(decoy)];
+    "another version on a third acknowledgement that dies early", "SY20", Ack, "bypass-domain-exception", "held-contradicted", "",
+        |ack, decoy| inserted(ack, decoy, |c| c.ttl = SHORT);
+    "half of another version on the third acknowledgement", "SY20", Ack, "block-client-hello-malformed", "held-contradicted", "",
+        |ack, decoy| vec![ack.saying(&decoy[..100])];
+    "the ClientHello with FIN", "K13", Data, "inspected", "client-hellos", "inspected-client closed",
+        |real, decoy| changed(real, |c| c.flags = DATA | FIN);
+    "half of the ClientHello with FIN, then the rest", "K13", Data, "inspected", "client-hellos", "inspected-client closed",
+        |real, decoy| vec![Craft { flags: DATA | FIN, ..real.part(0, 100) }, real.part(100, usize::MAX)];
+    "the ClientHello with RST", "GE19", Data, "inspected", "drop-irregular-segment", "inspected-client client-reset",
+        |real, decoy| changed(real, |c| c.flags = RST_ACK);
+    "the ClientHello with SYN, one number before", "SY20", Data, "inspected", "drop-irregular-segment", "inspected-client",
+        |real, decoy| inserted(real, decoy, |c| { c.flags = DATA | SYN; c.seq = c.seq.wrapping_sub(1); });
+};
+
+/// E113: sequence numbers of long ago.
+pub const STALE: &[Row] = rows! {
+    "data half the sequence space behind", "PN98", Data, "inspected", "drop-irregular-segment", "inspected-client",
+        |real, decoy| inserted(real, decoy, |c| c.seq = c.seq.wrapping_sub(0x8000_0000));
+    "data just short of half the sequence space ahead", "PN98", Data, "inspected", "drop-irregular-segment", "inspected-client",
+        |real, decoy| inserted(real, decoy, |c| c.seq = c.seq.wrapping_add(0x7fff_ffff));
+    "data of the last turn of the window", "PN98", Data, "inspected", "drop-irregular-segment", "inspected-client",
+        |real, decoy| inserted(real, decoy, |c| c.seq = c.seq.wrapping_sub(65_535));
+    "data that begins before the stream and reaches into it", "SY20", Data, "inspected", "drop-irregular-segment", "inspected-client failed-client",
+        |real, decoy| inserted(real, decoy, |c| c.seq = c.seq.wrapping_sub(20));
+    "an acknowledgement of the last turn", "SY20", Data, "inspected", "client-hellos", "inspected-client",
+        |real, decoy| preceded(real, TcpFlags::ACK, |c| { c.seq = c.seq.wrapping_sub(FAR); c.ack = c.ack.wrapping_sub(FAR); });
+};
+
 /// E106: what was published as strategies over whole flows.
 pub const STRATEGIES: &[Row] = rows! {
     "segments of one byte", "PN98", Data, "inspected", "client-hellos", "inspected-client",
