@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_channel::{Sender, bounded};
 use dpdk::{Clock, Eal, EalConfig, Huge, Lcore, LcoreId, LcorePlacement, Mempool};
 use sluice_pki::LeafKey;
-use sluice_proxy::{SessionLoad, WorkerSettings};
+use sluice_proxy::{MemoryBudget, SessionLoad, WorkerSettings};
 use sluice_random::{CoreRandom, Source};
 use sluice_schema::{Appliance, Hugepages};
 use sluice_shm::{EventProducer, StatsSegment};
@@ -168,6 +168,7 @@ pub(crate) fn boot(
                 leaf_key: Arc::clone(&leaf_key),
                 hash_key,
                 load: Arc::clone(&load),
+                memory: MemoryBudget::default(),
                 now: clock.now(),
             },
         };

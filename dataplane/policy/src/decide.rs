@@ -46,6 +46,8 @@ pub struct Decision {
     pub code: DecisionCode,
     /// What else should be known.
     pub note: Option<Note>,
+    /// It is decided as over the limit for want of memory, not of sessions.
+    pub memory_used_up: bool,
     proof: Option<PolicyDecided>,
 }
 
@@ -63,6 +65,7 @@ impl Decision {
             verdict,
             code,
             note: None,
+            memory_used_up: false,
             proof,
         }
     }
@@ -165,8 +168,13 @@ impl Policy {
         } else {
             None
         };
+        let over_limit = matches!(
+            code,
+            DecisionCode::BypassOverLimit | DecisionCode::BlockOverLimit
+        );
         Decision {
             note,
+            memory_used_up: over_limit && load.exhausted,
             ..Decision::of(code)
         }
     }
@@ -210,13 +218,23 @@ impl Policy {
         if !speaks {
             return DecisionCode::BypassUnsupportedVersion;
         }
-        if load.inspected_sessions >= self.inspected_sessions_max {
-            return match self.over_limit {
-                OverLimit::Bypass => DecisionCode::BypassOverLimit,
-                OverLimit::Block => DecisionCode::BlockOverLimit,
-            };
+        if load.exhausted || load.inspected_sessions >= self.inspected_sessions_max {
+            return self.over_limit_code();
         }
         inspected
+    }
+
+    fn over_limit_code(&self) -> DecisionCode {
+        match self.over_limit {
+            OverLimit::Bypass => DecisionCode::BypassOverLimit,
+            OverLimit::Block => DecisionCode::BlockOverLimit,
+        }
+    }
+
+    /// Decides on a flow for which the core has no room before it has a ClientHello to decide on.
+    #[must_use]
+    pub fn decide_over_limit(&self, candidate: &Candidate) -> Decision {
+        Decision::of(candidate.early.unwrap_or_else(|| self.over_limit_code()))
     }
 
     /// Decides on a flow that has no ClientHello. On a client proxy's port, what is not TLS passes; toward a protected

@@ -68,6 +68,8 @@ pub enum Learned {
 pub struct LoadFacts {
     /// Sessions inspected now, over all cores.
     pub inspected_sessions: u32,
+    /// The core's memory for sessions is used up.
+    pub exhausted: bool,
     /// What is learned about the flow's origin.
     pub learned: Option<Learned>,
 }

@@ -12,6 +12,7 @@ use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::Identity;
 use crate::limits::{OBSERVE_TIMEOUT, OBSERVED_FLOW_BYTES_MAX};
+use crate::memory::{Charge, Memory};
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -28,6 +29,8 @@ pub(crate) struct Flow<B> {
     pub(crate) reuses: bool,
     /// The sequence number of its SYN, if that was seen.
     pub(crate) opened_with: Option<SeqNum>,
+    /// What the core's memory is charged with for it.
+    pub(crate) charged: Charge,
     /// In the queue of flows to be serviced at the end of the batch.
     pub(crate) queued: bool,
     /// In the queue of flows whose handshake goes on when there is a budget again.
@@ -196,6 +199,18 @@ impl<B: PacketBuf> Flow<B> {
                 blocked.on_packet(&self.identity, packet, tcp, from_client, now, out);
                 After::Undisturbed
             }
+        }
+    }
+
+    /// Charges the core's memory with what this flow holds now.
+    pub(crate) fn charge(&mut self, memory: &mut Memory) {
+        let now = match &self.state {
+            State::Holding(holding) => Charge::held(holding.held_bytes()),
+            State::Taken(session) => Charge::session(session.memory_bytes()),
+            _ => Charge::NOTHING,
+        };
+        if now != self.charged {
+            memory.charge(&mut self.charged, now);
         }
     }
 

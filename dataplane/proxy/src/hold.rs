@@ -41,6 +41,8 @@ pub(crate) struct Hold<B> {
     start: SeqNum,
     bytes: Vec<u8>,
     bytes_max: usize,
+    /// Bytes of the packets themselves.
+    packet_bytes: usize,
 }
 
 impl<B: PacketBuf> Hold<B> {
@@ -51,6 +53,7 @@ impl<B: PacketBuf> Hold<B> {
             start,
             bytes: Vec::new(),
             bytes_max,
+            packet_bytes: 0,
         }
     }
 
@@ -101,6 +104,7 @@ impl<B: PacketBuf> Hold<B> {
             return (Kept::Duplicate, Some(packet));
         }
         let repeated = begin < self.bytes.len();
+        self.packet_bytes += packet.frame().len();
         self.items.push(Item {
             packet,
             seq: frame.seq,
@@ -132,12 +136,18 @@ impl<B: PacketBuf> Hold<B> {
 
     /// The packets in the order in which they came.
     pub(crate) fn release(&mut self) -> impl Iterator<Item = B> + '_ {
+        self.packet_bytes = 0;
         self.items.drain(..).map(|item| item.packet)
     }
 
     /// The bytes that were read, to be remembered until they have arrived.
     pub(crate) fn into_unconfirmed(self) -> Option<Box<Unconfirmed>> {
         Unconfirmed::new(self.start, self.bytes)
+    }
+
+    /// Bytes of the packets held and of what was read from them.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.packet_bytes + self.bytes.capacity()
     }
 
     /// Heap bytes, the packets not counted.

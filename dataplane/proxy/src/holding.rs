@@ -63,6 +63,11 @@ impl<B: PacketBuf> Holding<B> {
         }
     }
 
+    /// Bytes of the client that are held.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.reader.memory_bytes() + self.hold.held_bytes()
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.reader.memory_bytes() + self.hold.memory_bytes()
     }
@@ -263,6 +268,12 @@ pub(crate) fn keep_payload<B: PacketBuf>(
         out.discard(packet, DropReason::IrregularSegment);
         return After::Undisturbed;
     }
+    if !shared.memory.may_hold() {
+        out.count(Counter::MemoryRefusals, 1);
+        let code = flow.identity.over_limit().code;
+        settle(flow, shared, code, (None, memory_used_up()), now, out);
+        return pass_or_drop(flow, packet, tcp, true, now, out);
+    }
     let (kept, rejected) = holding.hold.offer(packet, tcp);
     let first = holding.first_byte.unwrap_or(now.mono);
     if kept != Kept::Duplicate {
@@ -342,7 +353,11 @@ fn on_hello<B: PacketBuf>(
     out.count(Counter::ClientHellos, 1);
     let decision = flow.identity.decide(&hello, shared, 0, now);
     let Some(decided) = decision.proof() else {
-        let note = decision.note.map(|note| note.name().to_owned());
+        let mut note = decision.note.map(|note| note.name().to_owned());
+        if decision.memory_used_up {
+            out.count(Counter::MemoryRefusals, 1);
+            note = memory_used_up();
+        }
         settle(flow, shared, decision.code, (hello.sni, note), now, out);
         return After::Keep;
     };
@@ -365,10 +380,20 @@ fn collect<B: PacketBuf>(
         settle(flow, shared, early.code, (None, None), now, out);
         return After::Keep;
     }
+    if !shared.memory.may_take_over() {
+        out.count(Counter::MemoryRefusals, 1);
+        let code = flow.identity.over_limit().code;
+        settle(flow, shared, code, (None, memory_used_up()), now, out);
+        return After::Keep;
+    }
     let deadline = first + HELLO_TIMEOUT;
     take_over(flow, shared, now, out, |client, origin| {
         Session::collect(client, origin, deadline, now.mono)
     })
+}
+
+fn memory_used_up() -> Option<String> {
+    Some("the memory for flows like this is used up".to_owned())
 }
 
 fn take_over<B: PacketBuf>(
@@ -390,7 +415,8 @@ fn take_over<B: PacketBuf>(
         settle(flow, shared, code, (None, detail), now, out);
         return After::Keep;
     };
-    let (client, origin) = takeover::halves(&recorded, flow.identity.client_side, now.mono);
+    let side = flow.identity.client_side;
+    let (client, origin) = takeover::halves(&recorded, side, now.mono);
     let mut session = session(client, origin);
     let segment = flow.identity.segment;
     let recent = recorded.toward_originator.timestamps;

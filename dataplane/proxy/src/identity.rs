@@ -55,6 +55,7 @@ impl Identity {
         };
         let load = LoadFacts {
             inspected_sessions: shared.load.sessions().saturating_sub(taken),
+            exhausted: taken == 0 && !shared.memory.may_take_over(),
             learned: shared
                 .lessons
                 .recall(&destination, self.client.ip(), now.mono),
@@ -76,6 +77,11 @@ impl Identity {
         self.generation
             .policy()
             .decide_without_hello(&self.candidate, why)
+    }
+
+    /// Policy's answer where there is no room for the flow.
+    pub(crate) fn over_limit(&self) -> Decision {
+        self.generation.policy().decide_over_limit(&self.candidate)
     }
 
     /// Which real ends are reset when this flow is blocked.

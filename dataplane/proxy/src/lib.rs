@@ -17,6 +17,7 @@ mod learn;
 mod leaves;
 pub mod limits;
 mod load;
+mod memory;
 mod observing;
 mod output;
 mod passing;
@@ -29,6 +30,7 @@ mod worker;
 
 pub use generation::{Generation, GenerationError};
 pub use load::SessionLoad;
+pub use memory::MemoryBudget;
 pub use output::{Effects, Finishing, ForgeDone, ForgeJob, Output};
 pub use worker::{Worker, WorkerError, WorkerSettings};
 

@@ -57,6 +57,21 @@ pub const RECEIVE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// Unacknowledged and queued bytes of each half, bytes.
 pub const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 
+/// Receive window of a half that collects a ClientHello, which is read only when it is whole, bytes: the largest there is,
+/// its record headers, and one step of the largest window scale (RFC 7323), which a window is rounded down by.
+pub const COLLECT_WINDOW_BYTES: u32 = 128 * 1024;
+
+/// What one session may hold: two halves whose buffers grow by doubling, and the TLS state beside them.
+pub const SESSION_BYTES_MAX: usize =
+    4 * (RECEIVE_BUFFER_BYTES_MAX + SEND_BUFFER_BYTES_MAX) + 64 * 1024;
+
+/// Bytes that one core holds before decisions.
+pub const HELD_BYTES_PER_CORE_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of receive and send buffers of one core's flows that are taken over. Beyond it nothing more is taken over, and
+/// no window grows.
+pub const BUFFER_BYTES_PER_CORE_MAX: usize = 1024 * 1024 * 1024;
+
 /// Largest TLS record on the wire: header, 2^14 bytes, and the expansion RFC 5246 section 6.2.3 allows.
 pub const RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 2048;
 
@@ -102,6 +117,10 @@ pub const TAKEN_FLOW_BYTES_MAX: usize = 10 * 1024;
 
 const _: () = assert!(RECEIVE_BUFFER_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
 const _: () = assert!(SEND_BUFFER_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
+const _: () = assert!(COLLECT_WINDOW_BYTES as usize <= RECEIVE_BUFFER_BYTES_MAX);
+const _: () = assert!(HOLD_BYTES_MAX <= COLLECT_WINDOW_BYTES as usize);
+const _: () = assert!(COLLECT_WINDOW_BYTES >= 65 * 1024 + (65_535 >> 2));
+const _: () = assert!(HELD_BYTES_PER_CORE_MAX >= 64 * HOLD_BYTES_MAX);
 const _: () = assert!(HELD_PACKETS_BEFORE_TAKEOVER < HELD_PACKETS_MAX);
 const _: () = assert!(HOLD_BEFORE_TAKEOVER.as_millis() < HELLO_TIMEOUT.as_millis());
 const _: () = assert!(HELLO_TIMEOUT.as_millis() < HANDSHAKE_TIMEOUT.as_millis());

@@ -9,6 +9,7 @@ use crate::identity::Identity;
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
 use crate::load::{SessionLoad, Thresholds};
+use crate::memory::Memory;
 use crate::output::Effects;
 use crate::session::Account;
 use crate::{Now, record};
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) tls: TlsContext,
     pub(crate) leaves: Leaves,
     pub(crate) lessons: Lessons,
+    pub(crate) memory: Memory,
     /// Flows that this core has taken over now.
     pub(crate) inspected_sessions: u32,
     /// Those of all cores.

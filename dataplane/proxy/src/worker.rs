@@ -20,6 +20,7 @@ use crate::learn::Lessons;
 use crate::leaves::Leaves;
 use crate::limits::{BURST_PACKETS_MAX, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER_POLL};
 use crate::load::{SessionLoad, Thresholds};
+use crate::memory::{Charge, Memory, MemoryBudget};
 use crate::output::{ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
@@ -35,6 +36,8 @@ pub struct WorkerSettings {
     pub hash_key: [u8; 16],
     /// The sessions of all workers of the process.
     pub load: Arc<SessionLoad>,
+    /// How much memory this core's flows may take.
+    pub memory: MemoryBudget,
     /// When the process started.
     pub now: Instant,
 }
@@ -85,6 +88,7 @@ impl<B: PacketBuf> Worker<B> {
                 tls: TlsContext::new()?,
                 leaves,
                 lessons: Lessons::default(),
+                memory: Memory::new(settings.memory),
                 inspected_sessions: 0,
                 load: settings.load,
                 thresholds: None,
@@ -256,6 +260,7 @@ impl<B: PacketBuf> Worker<B> {
         out.gauge(Counter::LeafCacheBytes, self.shared.leaves.bytes() as u64);
         out.gauge(Counter::RandomReseeds, self.shared.leaves.reseeds());
         out.gauge(Counter::FlowsEvicted, self.evicted);
+        self.shared.memory.gauges(out);
     }
 
     /// Up to `limit` of this core's flows: those first that are never evicted, the taken-over ones before the others.
@@ -338,6 +343,7 @@ impl<B: PacketBuf> Worker<B> {
             state,
             alarm: None,
             opened_with: opens.then_some(tcp.seq),
+            charged: Charge::NOTHING,
             reuses,
             queued: false,
             starved: false,
@@ -390,6 +396,9 @@ impl<B: PacketBuf> Worker<B> {
         let before = flow.state.retention();
         let after = flow.on_packet(&mut self.shared, packet, tcp, from_client, now, out);
         let retention = flow.state.retention();
+        if after != After::Undisturbed {
+            flow.charge(&mut self.shared.memory);
+        }
         match after {
             After::Undisturbed => {}
             After::Keep => self.set_alarm(id, now.mono),
@@ -442,6 +451,7 @@ impl<B: PacketBuf> Worker<B> {
                 After::Remove => Next::Gone,
             },
         };
+        flow.charge(&mut self.shared.memory);
         let retention = flow.state.retention();
         if self.table.retention(id) != Some(retention) {
             self.table.retain(id, retention);
@@ -488,6 +498,9 @@ impl<B: PacketBuf> Worker<B> {
         if let Some((timer, _)) = flow.alarm {
             self.wheel.cancel(timer);
         }
+        self.shared
+            .memory
+            .charge(&mut flow.charged, Charge::NOTHING);
         match &mut flow.state {
             State::Holding(holding) => {
                 for packet in holding.hold.release() {

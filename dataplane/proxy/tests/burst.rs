@@ -137,6 +137,7 @@ fn worker(pki: &Pki, flows_max: usize) -> Worker<TestBuf> {
         leaf_key: Arc::new(LeafKey::generate(&mut random).unwrap()),
         hash_key: [7; 16],
         load: Arc::default(),
+        memory: sluice_proxy::MemoryBudget::default(),
         now: Instant::ZERO,
     };
     let mut worker = Worker::new(1, settings).unwrap();

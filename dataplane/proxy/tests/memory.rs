@@ -62,6 +62,7 @@ fn observed() {
         leaf_key,
         hash_key: [7; 16],
         load: Arc::default(),
+        memory: sluice_proxy::MemoryBudget::default(),
         now: Instant::ZERO,
     };
     let mut worker: Worker<TestBuf> = Worker::new(1, settings).unwrap();

@@ -153,6 +153,7 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
                 leaf_key: Arc::clone(&leaf_key),
                 hash_key: [7; 16],
                 load: Arc::default(),
+                memory: sluice_proxy::MemoryBudget::default(),
                 now: clock.now(),
             },
         };

@@ -158,6 +158,16 @@ impl Connection {
         }
     }
 
+    /// Offers at least `bytes` of receive window, as far as the buffer allows: the owner reads only when it has as much.
+    pub fn widen_window(&mut self, bytes: u32) {
+        self.core.receive.widen(bytes);
+    }
+
+    /// Whether the receive window may grow from here on: the owner's memory may be short.
+    pub fn let_window_grow(&mut self, may_grow: bool) {
+        self.core.receive.let_grow(may_grow);
+    }
+
     /// Bytes that [`send`](Self::send) would take.
     #[must_use]
     pub fn send_space(&self) -> usize {

@@ -24,6 +24,8 @@ pub(crate) struct ReceiveSpace {
     /// Window offered now; grows to `window_max` while the application keeps up.
     window_limit: u32,
     window_max: u32,
+    /// Whether it may grow now.
+    may_grow: bool,
     /// The furthest edge ever offered: bytes before it are taken even when a smaller window follows.
     right_edge: SeqNum,
     last_ack_sent: SeqNum,
@@ -53,6 +55,7 @@ impl ReceiveSpace {
             scale,
             window_limit,
             window_max,
+            may_grow: true,
             right_edge: next + window_limit,
             last_ack_sent: next,
             fin: None,
@@ -170,7 +173,10 @@ impl ReceiveSpace {
         let count = count.min(self.readable_len());
         self.reassembly.consume(count);
         self.consumed = self.consumed.saturating_add(length(count));
-        if self.consumed >= self.window_limit && self.window_limit < self.window_max {
+        if self.consumed >= self.window_limit
+            && self.window_limit < self.window_max
+            && self.may_grow
+        {
             self.consumed = 0;
             if self.readable_len() <= size(self.window_limit / 2) {
                 self.window_limit = self.window_limit.saturating_mul(2).min(self.window_max);
@@ -182,6 +188,16 @@ impl ReceiveSpace {
                 self.owe(Owed::Now);
             }
         }
+    }
+
+    /// Offers at least `bytes` from the next acknowledgement on, as far as the buffer allows.
+    pub(crate) fn widen(&mut self, bytes: u32) {
+        self.window_limit = self.window_limit.max(bytes.min(self.window_max));
+    }
+
+    /// Whether the window may grow from here on.
+    pub(crate) fn let_grow(&mut self, may_grow: bool) {
+        self.may_grow = may_grow;
     }
 
     /// The window field of a segment sent now; moves the offered edge.

@@ -125,6 +125,7 @@ fn f28_over_the_limit_sessions_pass_or_are_blocked() {
                 &HELLO,
                 &LoadFacts {
                     inspected_sessions,
+                    exhausted: false,
                     learned: None,
                 },
             )
@@ -153,6 +154,7 @@ fn f27_what_is_learned_bypasses_the_next_flow() {
                 &flow,
                 &HELLO,
                 &LoadFacts {
+                    exhausted: false,
                     learned: Some(learned),
                     inspected_sessions: 0,
                 },
@@ -331,14 +333,17 @@ fn every_code_that_a_policy_gives_is_reached() {
         LoadFacts::default(),
         LoadFacts {
             inspected_sessions: 10,
+            exhausted: false,
             learned: None,
         },
         LoadFacts {
             inspected_sessions: 0,
+            exhausted: false,
             learned: Some(Learned::ClientCertificate),
         },
         LoadFacts {
             inspected_sessions: 0,
+            exhausted: false,
             learned: Some(Learned::Pinning),
         },
     ];

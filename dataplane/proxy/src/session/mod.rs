@@ -37,7 +37,8 @@ use splice::Splice;
 use crate::identity::Identity;
 use crate::learn::Destination;
 use crate::limits::{
-    CLOSED_LINGER, CLOSING_TIMEOUT, HANDSHAKE_TIMEOUT, LEARNED_TTL, SESSION_IDLE_TIMEOUT,
+    CLOSED_LINGER, CLOSING_TIMEOUT, COLLECT_WINDOW_BYTES, HANDSHAKE_TIMEOUT, LEARNED_TTL,
+    SESSION_IDLE_TIMEOUT,
 };
 use crate::shared::Shared;
 use crate::{Effects, Now};
@@ -154,7 +155,8 @@ pub(crate) struct Session {
 
 impl Session {
     /// Takes over to read the rest of a ClientHello that does not arrive in one window.
-    pub(crate) fn collect(client: Half, origin: Half, deadline: Instant, now: Instant) -> Self {
+    pub(crate) fn collect(mut client: Half, origin: Half, deadline: Instant, now: Instant) -> Self {
+        client.tcp.widen_window(COLLECT_WINDOW_BYTES);
         Self::new(
             client,
             origin,
@@ -227,6 +229,9 @@ impl Session {
     /// Does whatever can be done now.
     pub(crate) fn service(&mut self, turn: &mut Turn<'_>) -> Next {
         let now = turn.now.mono;
+        let may_grow = turn.shared.memory.may_take_over();
+        self.client.tcp.let_window_grow(may_grow);
+        self.origin.tcp.let_window_grow(may_grow);
         if !matches!(self.stage, Stage::Relaying(_) | Stage::Splicing(_)) {
             self.note_broken_halves(now);
         }

@@ -49,6 +49,8 @@ pub struct End {
     pub peer_certificate: Option<Vec<u8>>,
     pub saw_close_notify: bool,
     iss: SeqNum,
+    /// What it asks for when it opens.
+    pub window_scale: u8,
     /// Bytes of TLS output per TCP segment, until the handshake is done.
     pub write_max: usize,
     /// Its TCP goes on while its application does nothing.
@@ -152,11 +154,11 @@ impl rustls::time_provider::TimeProvider for FixedTime {
     }
 }
 
-fn opening(iss: SeqNum) -> Opening {
+fn opening(iss: SeqNum, window_scale: u8) -> Opening {
     Opening {
         iss,
         path_mss: 1460,
-        window_scale: Some(7),
+        window_scale: Some(window_scale),
         sack: true,
         ecn: false,
         timestamps: Some(5000),
@@ -186,7 +188,7 @@ impl End {
 
     pub fn open(&mut self, now: Instant) {
         self.tcp = Some(Connection::connect(
-            opening(self.iss),
+            opening(self.iss, self.window_scale),
             &Config::default(),
             now,
         ));
@@ -202,6 +204,7 @@ impl End {
             peer_certificate: None,
             saw_close_notify: false,
             iss: SeqNum(0x7fff_0000),
+            window_scale: 7,
             write_max: usize::MAX,
             asleep: false,
             held_back: Vec::new(),
@@ -226,7 +229,7 @@ impl End {
             None if segment.flags.syn() => {
                 self.tcp = Some(Connection::accept(
                     &segment,
-                    opening(self.iss),
+                    opening(self.iss, self.window_scale),
                     &Config::default(),
                     now,
                 ));
@@ -315,7 +318,7 @@ impl End {
                     *closed = true;
                 }
                 flush(tcp, connection, &mut self.held_back, self.write_max);
-                if !self.held_back.is_empty() {
+                if !self.held_back.is_empty() && tcp.send_space() > 0 {
                     return true;
                 }
                 if (*closed && !connection.wants_write()) || finished {

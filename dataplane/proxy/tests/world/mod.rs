@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use sluice_packet::{Frame, Instant, SegmentId, Side, TestBuf, parse};
 use sluice_pki::{LeafKey, forge};
-use sluice_proxy::{ForgeDone, Generation, Now, SessionLoad, Worker, WorkerSettings};
+use sluice_proxy::{ForgeDone, Generation, MemoryBudget, Now, SessionLoad, Worker, WorkerSettings};
 use sluice_random::CoreRandom;
 use sluice_schema::{Certificate, CertificateName, Document, KeyId, Snapshot, load};
 use sluice_telemetry::{Counter, FlowRecord};
@@ -96,6 +96,7 @@ pub struct Settings {
     pub flows_max: usize,
     /// What this world's worker shares with those of other worlds.
     pub load: Arc<SessionLoad>,
+    pub memory: MemoryBudget,
 }
 
 impl Default for Settings {
@@ -105,6 +106,7 @@ impl Default for Settings {
             profile: PROFILE.to_owned(),
             flows_max: 1024,
             load: Arc::default(),
+            memory: MemoryBudget::default(),
         }
     }
 }
@@ -188,6 +190,7 @@ impl World {
                 leaf_key,
                 hash_key: [7; 16],
                 load: Arc::clone(&settings.load),
+                memory: settings.memory,
                 now: Instant::ZERO,
             },
         )
@@ -334,6 +337,15 @@ impl World {
     pub fn event(&self) -> &FlowRecord {
         assert_eq!(self.out.events.len(), 1, "{:#?}", self.out.events);
         &self.out.events[0]
+    }
+
+    /// TCP payload bytes that the client has sent, and the origin.
+    pub fn sent_by_client_and_origin(&mut self) -> (usize, usize) {
+        let sent = |end: &mut End| end.tcp().map_or(0, |tcp| tcp.stats().bytes_sent);
+        (
+            usize::try_from(sent(&mut self.client)).unwrap(),
+            usize::try_from(sent(&mut self.origin)).unwrap(),
+        )
     }
 
     /// TCP payload bytes that the origin was sent.

@@ -1,0 +1,266 @@
+//! Back-pressure and memory: who does not read stops who sends, and what a core may hold is bounded.
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_packet::{Frame, Side, parse};
+use sluice_proxy::MemoryBudget;
+use sluice_proxy::limits::SESSION_BYTES_MAX;
+use sluice_telemetry::{Counter, DecisionCode, DropReason};
+use world::script::{ACK, BEGINNING, C, O, RST, Script, pki};
+use world::{APPLIANCE, App, Pki, SEGMENT, Settings, World};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
+const SHORT: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(200);
+
+fn body(len: u32) -> Vec<u8> {
+    (0..len)
+        .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect()
+}
+
+fn client(pki: &Pki, request: &[u8], reply_bytes: usize) -> App {
+    App::client(&pki.trusted, "good.test", &[], request, reply_bytes)
+}
+
+fn server(pki: &Pki, request_bytes: usize, reply: &[u8]) -> App {
+    App::server(
+        &pki.origin_root.leaf(&["good.test"]),
+        &[],
+        request_bytes,
+        reply,
+    )
+}
+
+/// Until data has begun to flow.
+fn begin(world: &mut World, flows: impl Fn(&World) -> bool) {
+    for _ in 0..1000 {
+        if flows(world) {
+            return;
+        }
+        world.run(Duration::from_millis(1));
+    }
+    assert!(flows(world), "nothing flows");
+}
+
+/// What the appliance holds for its flows taken over.
+fn held_by_sessions(world: &World) -> u64 {
+    world.count(Counter::SessionBytes)
+}
+
+#[test]
+fn d125_a_client_that_never_reads_stops_the_origin_and_loses_nothing() {
+    let pki: Arc<Pki> = pki();
+    let reply = body(8_000_000);
+    let mut world = World::with(
+        &Settings::default(),
+        &pki,
+        client(&pki, REQUEST, reply.len()),
+        server(&pki, REQUEST.len(), &reply),
+    );
+    begin(&mut world, |world| !world.client.heard.is_empty());
+    world.client.asleep = true;
+    world.run(Duration::from_secs(60));
+    let sent = world.sent_by_client_and_origin().1;
+    assert!(
+        held_by_sessions(&world) <= SESSION_BYTES_MAX as u64,
+        "{} bytes",
+        held_by_sessions(&world)
+    );
+    world.run(Duration::from_secs(600));
+    assert_eq!(
+        world.sent_by_client_and_origin().1,
+        sent,
+        "the origin is stopped"
+    );
+    assert!(sent < reply.len(), "{sent}");
+    world.client.asleep = false;
+    world.run(LONG);
+    assert!(world.client.heard == reply, "{}", world.client.heard.len());
+    assert_eq!(world.event().code, DecisionCode::InspectedClient);
+    assert_eq!(held_by_sessions(&world), 0);
+}
+
+#[test]
+fn d125_an_origin_that_never_reads_stops_the_client_and_loses_nothing() {
+    let pki = pki();
+    let request = body(8_000_000);
+    let mut world = World::with(
+        &Settings::default(),
+        &pki,
+        client(&pki, &request, 5),
+        server(&pki, request.len(), b"hello"),
+    );
+    begin(&mut world, |world| !world.origin.heard.is_empty());
+    world.origin.asleep = true;
+    world.run(Duration::from_secs(60));
+    let sent = world.sent_by_client_and_origin().0;
+    assert!(
+        held_by_sessions(&world) <= SESSION_BYTES_MAX as u64,
+        "{} bytes",
+        held_by_sessions(&world)
+    );
+    world.run(Duration::from_secs(600));
+    assert_eq!(
+        world.sent_by_client_and_origin().0,
+        sent,
+        "the client is stopped"
+    );
+    assert!(sent < request.len(), "{sent}");
+    world.origin.asleep = false;
+    world.run(LONG);
+    assert!(
+        world.origin.heard == request,
+        "{}",
+        world.origin.heard.len()
+    );
+    assert_eq!(world.client.heard, b"hello");
+}
+
+#[test]
+fn d126_a_core_whose_memory_for_sessions_is_used_up_passes_or_blocks_and_recovers() {
+    for (setting, code) in [
+        ("bypass", DecisionCode::BypassOverLimit),
+        ("block", DecisionCode::BlockOverLimit),
+    ] {
+        let pki = pki();
+        let settings = Settings {
+            appliance: format!("{APPLIANCE}[limits]\nover_limit = \"{setting}\"\n"),
+            memory: MemoryBudget {
+                buffer_bytes_max: 1,
+                ..MemoryBudget::default()
+            },
+            ..Settings::default()
+        };
+        let first = client(&pki, REQUEST, 10);
+        let mut world = World::with(&settings, &pki, first, server(&pki, 10_000, b""));
+        world.run(SHORT);
+        assert_eq!(world.count(Counter::FlowsTaken), 1);
+        let mut idle = (
+            core::mem::replace(&mut world.client, world::End::server(App::raw(&[]))),
+            core::mem::replace(&mut world.origin, world::End::server(App::raw(&[]))),
+        );
+        world.reconnect(
+            "10.1.0.2:40000",
+            "10.2.0.1:443",
+            client(&pki, REQUEST, 5),
+            server(&pki, REQUEST.len(), b"hello"),
+        );
+        world.run(SHORT);
+        assert_eq!(world.event().code, code);
+        assert_eq!(
+            world.event().detail.as_deref(),
+            Some("the memory for flows like this is used up")
+        );
+        assert_eq!(world.count(Counter::MemoryRefusals), 1);
+        // The first one ends, and there is room again.
+        core::mem::swap(&mut world.client, &mut idle.0);
+        core::mem::swap(&mut world.origin, &mut idle.1);
+        world.client.abort();
+        world.run(SHORT);
+        assert_eq!(world.count(Counter::SessionBytes), 0);
+        world.reconnect(
+            "10.1.0.3:40000",
+            "10.2.0.1:443",
+            client(&pki, REQUEST, 5),
+            server(&pki, REQUEST.len(), b"hello"),
+        );
+        world.run(SHORT);
+        assert_eq!(world.client.heard, b"hello", "{:?}", world.client.error);
+        let last = world.out.events.last().map(|event| event.code);
+        assert_eq!(last, Some(DecisionCode::InspectedClient));
+    }
+}
+
+#[test]
+fn d126_windows_do_not_grow_while_memory_is_short() {
+    let pki = pki();
+    let reply = body(2_000_000);
+    let mut widest = Vec::new();
+    for buffer_bytes_max in [1, usize::MAX] {
+        let settings = Settings {
+            memory: MemoryBudget {
+                buffer_bytes_max,
+                ..MemoryBudget::default()
+            },
+            ..Settings::default()
+        };
+        let mut world = World::with(
+            &settings,
+            &pki,
+            client(&pki, REQUEST, reply.len()),
+            server(&pki, REQUEST.len(), &reply),
+        );
+        world.run(LONG);
+        assert!(world.client.heard == reply, "{}", world.client.heard.len());
+        let windows = world.wire_to_origin.iter().rev().take(200);
+        let offered = windows.filter_map(|frame| match parse(SEGMENT, frame) {
+            Frame::Tcp(tcp) if !tcp.flags.syn() => Some(u32::from(tcp.window) << 7),
+            _ => None,
+        });
+        widest.push(offered.max().unwrap_or(0));
+    }
+    assert!(widest[0] <= 64 * 1024, "{widest:?}");
+    assert!(widest[1] > 64 * 1024, "{widest:?}");
+}
+
+#[test]
+fn d122_a_core_that_holds_too_much_decides_without_holding_more_and_recovers() {
+    let settings = Settings {
+        memory: MemoryBudget {
+            held_bytes_max: 50,
+            ..MemoryBudget::default()
+        },
+        ..Settings::default()
+    };
+    let mut script = Script::under(&settings, world::script::ORIGIN);
+    script.handshake(C, O);
+    script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+    let first = script.server;
+    script.server = "10.2.0.2:443";
+    script.handshake(C, O);
+    script.pass(Side::A, C + 1, O + 1, ACK, BEGINNING);
+    script.logged(
+        DecisionCode::BypassOverLimit,
+        "the memory for flows like this is used up",
+    );
+    assert_eq!(script.count(Counter::MemoryRefusals), 1);
+    // The first one ends, and another may be held.
+    script.server = first;
+    script.pass(Side::A, C + 17, O + 1, RST | ACK, b"");
+    assert_eq!(script.world.out.discarded, [DropReason::ClosedFlow]);
+    script.server = "10.2.0.3:443";
+    script.handshake(C, O);
+    script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+    assert_eq!(script.count(Counter::MemoryRefusals), 1);
+}
+
+#[test]
+fn p97_t65_a_hello_of_sixty_kilobytes_is_collected_whatever_the_window_scale() {
+    let pki = pki();
+    let names: Vec<String> = (0..240).map(|n| format!("{n:0>250}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for scale in [0, 7, 14] {
+        let client = App::client(&pki.trusted, "good.test", &names, REQUEST, 5);
+        let mut world = World::with(
+            &Settings::default(),
+            &pki,
+            client,
+            server(&pki, REQUEST.len(), b"hello"),
+        );
+        world.client.write_max = 1000;
+        world.client.window_scale = scale;
+        world.client.open(world.now().mono);
+        world.origin.window_scale = scale;
+        world.run(Duration::from_secs(9));
+        assert_eq!(
+            world.client.heard, b"hello",
+            "{scale}: {:?} {:?}",
+            world.client.error, world.out.events
+        );
+        assert_eq!(world.event().code, DecisionCode::InspectedClient);
+    }
+}
