@@ -34,7 +34,8 @@ bench: release ## side by side against HAProxy and Squid; writes bench/results a
 	@tests/lab/lab down >/dev/null
 	@bench/compare
 
-fuzz: setup-tools ## hostile bytes at every parser, 20,000 cases each (make test runs a few hundred)
+fuzz: setup-tools ## hostile bytes at every parser: a hundred times what make test runs
+	SLUICE_FUZZ_CASES=100 $(CARGO) nextest run --locked -p sluice-fuzz
 	PROPTEST_CASES=20000 $(CARGO) nextest run --locked --workspace \
 		-E 'test(/never_panic|any_bytes|any_segments|hostile|garbage|no_input|whatever/)'
 

@@ -119,6 +119,9 @@ fn looks_like_http1_request(bytes: &[u8]) -> bool {
     let Some(space) = bytes.iter().position(|byte| *byte == b' ') else {
         return false;
     };
+    // As long as it may become HTTP/2's preface it is nothing else.
+    const PREFACE: &[u8] = b"PRI * HTTP/2";
+    let begun = bytes.get(..PREFACE.len()).unwrap_or(bytes);
     let method = bytes.get(..space).unwrap_or_default();
     let target = bytes.get(space + 1);
     (1..=20).contains(&method.len())
@@ -126,7 +129,7 @@ fn looks_like_http1_request(bytes: &[u8]) -> bool {
             .iter()
             .all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
         && matches!(target, Some(b'/' | b'*' | b'h' | b'H'))
-        && !bytes.starts_with(b"PRI * HTTP/2")
+        && !PREFACE.starts_with(begun)
 }
 
 /// The status line and header fields, once they are whole or the prefix is full.

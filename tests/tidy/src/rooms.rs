@@ -26,6 +26,7 @@ pub const TIERS: &[(&str, &str, u8)] = &[
     ("sluiced", "control", 4),
     ("sluice-bench", "bench", 4),
     ("sluice-sim", "tests/sim", 3),
+    ("sluice-fuzz", "tests/fuzz", 4),
     ("sluice-interop", "tests/interop", 4),
     ("sluice-tidy", "tests/tidy", 4),
 ];
