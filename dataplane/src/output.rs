@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dpdk::{Burst, Mbuf, Mempool};
-use sluice_packet::{PacketBuf, SegmentId, Side, Unfinished};
-use sluice_proxy::{Effects, Finishing, ForgeDone, ForgeJob, Output};
+use sluice_packet::{PacketBuf, SegmentId, Side};
+use sluice_proxy::{Effects, Finishing, ForgeDone, ForgeJob, Output, WriteUnfinished};
 use sluice_shm::{CoreStats, EventProducer};
 use sluice_telemetry::{Counter, DropReason, Event, FlowRecord, SystemEvent, SystemRecord};
 
@@ -284,7 +284,7 @@ impl Effects for Wire<'_> {
         segment: SegmentId,
         to: Side,
         len: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished)>,
+        write: &mut WriteUnfinished<'_>,
     ) -> bool {
         let position = port_position(segment, to);
         match self.blank(position, len) {

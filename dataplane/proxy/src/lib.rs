@@ -31,7 +31,7 @@ mod worker;
 pub use generation::{Generation, GenerationError};
 pub use load::SessionLoad;
 pub use memory::MemoryBudget;
-pub use output::{Effects, Finishing, ForgeDone, ForgeJob, Output};
+pub use output::{Effects, Finishing, ForgeDone, ForgeJob, Output, WriteUnfinished};
 pub use worker::{Worker, WorkerError, WorkerSettings};
 
 use sluice_packet::Instant;

@@ -28,7 +28,7 @@ pub trait Effects {
         _segment: SegmentId,
         _to: Side,
         _len: usize,
-        _write: &mut dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished)>,
+        _write: &mut WriteUnfinished<'_>,
     ) -> bool {
         false
     }
@@ -50,6 +50,9 @@ pub trait Effects {
     /// Sets a gauge.
     fn gauge(&mut self, counter: Counter, value: u64);
 }
+
+/// Writes a frame into a buffer; returns the bytes written and where the headers are.
+pub type WriteUnfinished<'w> = dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished)> + 'w;
 
 /// What a port does to the frames that are written for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

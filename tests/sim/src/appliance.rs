@@ -10,6 +10,7 @@ mod site;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use sluice_packet::{Frame, Instant, SegmentId, TcpFrame, TestBuf, parse};
 use sluice_pki::forge;
@@ -96,6 +97,7 @@ impl Appliance {
             flows_max: plan.flows_max,
             leaf_key: site.leaf_key(),
             hash_key: [7; 16],
+            load: Arc::default(),
             now,
         };
         let mut worker = Worker::new(1, settings)?;

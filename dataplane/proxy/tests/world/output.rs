@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sluice_packet::{SegmentId, Side, TestBuf, Unfinished};
-use sluice_proxy::{Effects, Finishing, ForgeJob, Output};
+use sluice_packet::{SegmentId, Side, TestBuf};
+use sluice_proxy::{Effects, Finishing, ForgeJob, Output, WriteUnfinished};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Effects for Out {
         segment: SegmentId,
         to: Side,
         len: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished)>,
+        write: &mut WriteUnfinished<'_>,
     ) -> bool {
         assert!(self.ports_finish, "nobody said that they do");
         self.emit(segment, to, len, &mut |frame| {
