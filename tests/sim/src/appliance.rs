@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use sluice_packet::{Frame, Instant, SegmentId, TcpFrame, TestBuf, parse};
 use sluice_pki::forge;
-use sluice_proxy::{ForgeDone, ForgeJob, Now, Worker, WorkerError, WorkerSettings};
+use sluice_proxy::{ForgeDone, ForgeJob, MemoryBudget, Now, Worker, WorkerError, WorkerSettings};
 use sluice_random::CoreRandom;
 use sluice_telemetry::{Counter, FlowRecord};
 
@@ -98,6 +98,7 @@ impl Appliance {
             leaf_key: site.leaf_key(),
             hash_key: [7; 16],
             load: Arc::default(),
+            memory: MemoryBudget::default(),
             now,
         };
         let mut worker = Worker::new(1, settings)?;
