@@ -124,6 +124,8 @@ counters! {
     IrregularMultipath, Counter, "irregular-multipath", "Flows whose ends both use Multipath TCP.";
     IrregularSigned, Counter, "irregular-signed", "Flows whose segments are signed, by MD5 or TCP-AO.";
     IrregularAfterEnd, Counter, "irregular-after-end", "Flows on which the client sent data after a reset or after both ends had finished.";
+    SynOptionsStripped, Counter, "syn-options-stripped", "SYNs and SYN-ACKs whose Multipath TCP, Fast Open or unknown options were made padding.";
+    SynDataCut, Counter, "syn-data-cut", "SYNs and SYN-ACKs whose data was cut off, for its sender to send again.";
     DataOnConfirmation, Counter, "data-on-confirmation", "Flows whose third segment carried the client's first bytes.";
     HeldRepeated, Counter, "held-repeated", "Held client bytes that came again and said the same.";
     HeldContradicted, Counter, "held-contradicted", "Client bytes that came again and said something else than policy had read or held.";

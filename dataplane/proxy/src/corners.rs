@@ -6,7 +6,9 @@
 //!
 //! | Corner | The packet | The flow | Code | Counter |
 //! |---|---|---|---|---|
-//! | data on the SYN or SYN-ACK | as the flow | irregular | 206, 319 | `irregular-data-on-syn` |
+//! | data on the SYN or SYN-ACK | its data is cut off, and sent again later | goes on | its own | `syn-data-cut` |
+//! | Multipath TCP, Fast Open, unknown or malformed options there | they are made padding | goes on | its own | `syn-options-stripped` |
+//! | any of it where policy bypasses the flow whatever it says | untouched | irregular | 201, 205, 209 | `irregular-data-on-syn`, `-multipath`, `-unknown-options`, `-malformed-options` |
 //! | data on the third segment | held: it is the ClientHello | goes on | its own | `data-on-confirmation` |
 //! | the ClientHello sent again | discarded, the same bytes are held | goes on | its own | `held-repeated` |
 //! | an overlap that says the same | its new bytes are held | goes on | its own | `held-repeated` |
@@ -22,9 +24,8 @@
 //! | the origin speaks before the third segment | as the flow | irregular | 206, 319 | `irregular-early-data` |
 //! | the client speaks after the connection is over | discarded | blocked | 319 | `irregular-after-end` |
 //! | the origin speaks after the connection is over | discarded | stays over | none | `drop-closed-flow` |
-//! | SYN with FIN, malformed options on it | as the flow | irregular | 206, 319 | `irregular-bad-flags`, `irregular-malformed-options` |
-//! | both ends use Multipath TCP or unknown options | as the flow | irregular | 206, 319 | `irregular-multipath`, `irregular-unknown-options` |
-//! | signed segments (MD5, TCP-AO) | as the flow | irregular | 207, 319 | `irregular-signed` |
+//! | SYN with FIN | as the flow | irregular | 206, 319 | `irregular-bad-flags` |
+//! | signed segments (MD5, TCP-AO) | untouched, as the flow | irregular | 207, 319 | `irregular-signed` |
 //! | a wrong checksum on what begins a flow | forwarded, its receiver drops it | none is begun | none | none |
 
 use sluice_flow::Irregularity;

@@ -24,6 +24,7 @@ mod passing;
 mod record;
 mod session;
 mod shared;
+mod syn;
 mod takeover;
 mod unconfirmed;
 mod worker;

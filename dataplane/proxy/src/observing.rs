@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::output::Output;
 use crate::passing::{forward, picked_up};
 use crate::shared::Shared;
+use crate::syn;
 
 /// The state that a candidate's first SYN opens.
 pub(crate) fn begin<B: PacketBuf>(
@@ -31,7 +32,7 @@ pub(crate) fn begin<B: PacketBuf>(
 pub(crate) fn on_packet<B: PacketBuf>(
     flow: &mut Flow<B>,
     shared: &mut Shared,
-    packet: B,
+    mut packet: B,
     tcp: &TcpFrame,
     from_client: bool,
     now: Now,
@@ -40,6 +41,8 @@ pub(crate) fn on_packet<B: PacketBuf>(
     let State::Observing(observer) = &mut flow.state else {
         return After::Undisturbed;
     };
+    let normalised = syn::normalise(&flow.identity, &mut packet, tcp, out);
+    let tcp = normalised.as_ref().unwrap_or(tcp);
     let side = flow.identity.side_of(from_client);
     let observation = observer.on_segment(tcp, packet.frame(), side, now.mono);
     match observation {

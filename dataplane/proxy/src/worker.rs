@@ -24,7 +24,7 @@ use crate::memory::{Charge, Memory, MemoryBudget};
 use crate::output::{ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
-use crate::{Now, observing, passing};
+use crate::{Now, observing, passing, syn};
 
 /// What a worker is made with.
 pub struct WorkerSettings {
@@ -280,7 +280,7 @@ impl<B: PacketBuf> Worker<B> {
     fn on_unknown(
         &mut self,
         (from, reuses): (Side, bool),
-        packet: B,
+        mut packet: B,
         tcp: &TcpFrame,
         now: Now,
         out: &mut impl Output<B>,
@@ -326,6 +326,8 @@ impl<B: PacketBuf> Worker<B> {
             started: now.mono,
             started_unix_us: now.unix_us,
         };
+        let normalised = syn::normalise(&identity, &mut packet, tcp, out);
+        let tcp = normalised.as_ref().unwrap_or(tcp);
         let state = if opens {
             observing::begin(&identity, &self.shared, &packet, tcp, now, out)
         } else {

@@ -175,14 +175,20 @@ fn p101_a_connection_that_ends_without_a_word_is_not_logged() {
 }
 
 #[test]
-fn e109_data_on_the_syn_is_irregular() {
-    let named = (Counter::IrregularDataOnSyn, "data-on-syn");
-    irregular(&[(Side::A, C, NONE, SYN, b"early")], named, BYPASS);
-    let answered = [
-        (Side::A, C, NONE, SYN, &b""[..]),
-        (Side::B, O, C + 1, SYN | ACK, b"early"),
-    ];
-    irregular(&answered, named, BYPASS);
+fn e109_data_on_the_syn_is_cut_off_and_the_flow_goes_on() {
+    for server in [ORIGIN, PROTECTED] {
+        let mut script = Script::to(server);
+        let bare = script.frame(Side::A, C, NONE, SYN, b"");
+        let left = script.send(Side::A, C, NONE, SYN, b"early");
+        assert_eq!(left, [(Side::B, bare)]);
+        let bare = script.frame(Side::B, O, C + 1, SYN | ACK, b"");
+        let left = script.send(Side::B, O, C + 1, SYN | ACK, b"early");
+        assert_eq!(left, [(Side::A, bare)]);
+        script.pass(Side::A, C + 1, O + 1, ACK, b"");
+        script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+        assert_eq!(script.count(Counter::SynDataCut), 2);
+        assert_eq!(script.world.out.events.len(), 0, "it goes on");
+    }
 }
 
 #[test]
@@ -237,37 +243,77 @@ fn p83_flags_that_contradict_each_other_are_irregular() {
     irregular(&[(Side::A, C, NONE, SYN | FIN, b"")], named, BYPASS);
 }
 
+const MALFORMED: &[u8] = &[2, 3, 5];
+const MPTCP: &[u8] = &[30, 4, 1, 1];
+const FAST_OPEN: &[u8] = &[34, 6, 1, 2, 3, 4];
+const UNKNOWN: &[u8] = &[70, 4, 1, 1];
+const SIGNED: &[u8] = &[
+    19, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+];
+
 #[test]
-fn p83_options_that_cannot_be_carried_through_a_takeover_are_irregular() {
-    const MALFORMED: &[u8] = &[2, 3, 5];
-    const MPTCP: &[u8] = &[30, 4, 1, 1];
-    const UNKNOWN: &[u8] = &[70, 4, 1, 1];
-    const SIGNED: &[u8] = &[
-        19, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
-    ];
-    for (option, counter, code) in [
-        (MALFORMED, Counter::IrregularMalformedOptions, BYPASS),
-        (MPTCP, Counter::IrregularMultipath, BYPASS),
-        (UNKNOWN, Counter::IrregularUnknownOptions, BYPASS),
-        (
-            SIGNED,
-            Counter::IrregularSigned,
-            DecisionCode::BypassTcpSignature,
-        ),
-    ] {
-        let name = counter.name().trim_start_matches("irregular-");
-        for (server, code) in [
-            (ORIGIN, code),
-            (PROTECTED, DecisionCode::BlockIrregularHandshake),
+fn p83_options_that_a_takeover_cannot_carry_on_are_stripped_and_the_flow_goes_on() {
+    for option in [MALFORMED, MPTCP, FAST_OPEN, UNKNOWN] {
+        let mut script = Script::new();
+        for (from, seq, ack, flags) in [
+            (Side::A, C, NONE, SYN),
+            (Side::B, O, C + 1, SYN | ACK),
+            (Side::A, C, NONE, SYN),
         ] {
-            let mut script = Script::to(server);
-            let syn = script.frame(Side::A, C, NONE, SYN, b"");
-            script.give(Side::A, with_options(&syn, option));
-            let answer = script.frame(Side::B, O, C + 1, SYN | ACK, b"");
-            script.give(Side::B, with_options(&answer, option));
-            script.logged(code, name);
-            assert_eq!(script.count(counter), 1, "{counter}");
+            let plain = script.frame(from, seq, ack, flags, b"");
+            let padding = vec![1; option.len()];
+            let expected = with_options(&plain, &padding);
+            let left = script.give(from, with_options(&plain, option));
+            assert_eq!(left, [(from.other(), expected)], "{option:?}");
         }
+        script.pass(Side::A, C + 1, O + 1, ACK, b"");
+        script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+        assert_eq!(script.count(Counter::SynOptionsStripped), 3);
+        assert_eq!(script.world.out.events.len(), 0, "it goes on");
+    }
+}
+
+#[test]
+fn p83_e105_signed_segments_pass_untouched_or_are_blocked() {
+    for (server, code) in [
+        (ORIGIN, DecisionCode::BypassTcpSignature),
+        (PROTECTED, DecisionCode::BlockIrregularHandshake),
+    ] {
+        let mut script = Script::to(server);
+        let syn = script.frame(Side::A, C, NONE, SYN, b"");
+        let signed = with_options(&with_options(&syn, UNKNOWN), SIGNED);
+        let left = script.give(Side::A, signed.clone());
+        if code.verdict() == Verdict::Bypass {
+            assert_eq!(left, [(Side::B, signed)]);
+        } else {
+            assert!(left.iter().all(|(to, _)| *to == Side::A), "only resets");
+        }
+        script.logged(code, "signed");
+        assert_eq!(script.count(Counter::IrregularSigned), 1);
+    }
+}
+
+#[test]
+fn p83_f124_the_handshake_of_a_source_that_is_never_decrypted_is_left_alone() {
+    for (option, text, counter) in [
+        (MALFORMED, &b""[..], Counter::IrregularMalformedOptions),
+        (MPTCP, b"", Counter::IrregularMultipath),
+        (UNKNOWN, b"", Counter::IrregularUnknownOptions),
+        (FAST_OPEN, b"early", Counter::IrregularDataOnSyn),
+    ] {
+        let mut script = Script::new();
+        script.client = "10.1.9.5:40000";
+        for (from, seq, ack, flags) in [(Side::A, C, NONE, SYN), (Side::B, O, C + 1, SYN | ACK)] {
+            let plain = script.frame(from, seq, ack, flags, text);
+            let frame = with_options(&plain, option);
+            let left = script.give(from, frame.clone());
+            assert_eq!(left, [(from.other(), frame)], "{option:?}");
+        }
+        let name = counter.name().trim_start_matches("irregular-");
+        script.logged(DecisionCode::BypassNeverDecryptSource, name);
+        assert_eq!(script.count(counter), 1);
+        assert_eq!(script.count(Counter::SynOptionsStripped), 0);
+        assert_eq!(script.count(Counter::SynDataCut), 0);
     }
 }
 
@@ -344,7 +390,7 @@ fn blocking() -> Settings {
 #[test]
 fn p103_e108_where_the_setting_says_so_a_client_proxy_blocks_what_is_irregular() {
     type Steps<'a> = &'a [(Side, SeqNum, SeqNum, TcpFlags, &'a [u8])];
-    let cases: [(&str, Steps<'_>); 4] = [
+    let cases: [(&str, Steps<'_>); 3] = [
         ("mid-stream", &[(Side::A, C, O, ACK, b"middle")]),
         (
             "one-way",
@@ -361,7 +407,6 @@ fn p103_e108_where_the_setting_says_so_a_client_proxy_blocks_what_is_irregular()
                 (Side::A, C + 1, O + 1, ACK, b"opened"),
             ],
         ),
-        ("data-on-syn", &[(Side::A, C, NONE, SYN, b"early")]),
     ];
     for (name, steps) in cases {
         let mut script = Script::under(&blocking(), ORIGIN);
@@ -452,6 +497,7 @@ fn stopping_resets_both_ends_of_what_is_inspected_and_gives_back_what_is_held() 
     assert_eq!(world.count(Counter::FlowsTaken), 1);
     let mut script = Script {
         world,
+        client: world::script::CLIENT,
         server: "10.2.0.2:443",
         clock: None,
     };

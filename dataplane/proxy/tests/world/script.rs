@@ -26,6 +26,7 @@ pub const BEGINNING: &[u8] = &[22, 3, 1, 1, 139, 1, 0, 1, 135, 3, 3, 7, 7, 7, 7,
 /// Two ends written by hand, and the appliance between them.
 pub struct Script {
     pub world: World,
+    pub client: &'static str,
     pub server: &'static str,
     /// What the ends' clocks show, if they have any.
     pub clock: Option<u32>,
@@ -40,6 +41,7 @@ impl Script {
         let silent = || App::raw(&[]);
         Self {
             world: World::with(settings, &pki(), silent(), silent()),
+            client: CLIENT,
             server,
             clock: None,
         }
@@ -71,8 +73,8 @@ impl Script {
         text: &[u8],
     ) -> Vec<u8> {
         let (source, destination) = match from {
-            Side::A => (CLIENT, self.server),
-            Side::B => (self.server, CLIENT),
+            Side::A => (self.client, self.server),
+            Side::B => (self.server, self.client),
         };
         let path = PathTemplate::new(
             [2, 0, 0, 0, 0, 1],
