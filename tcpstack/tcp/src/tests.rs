@@ -6,6 +6,7 @@ mod handshake;
 mod hostile;
 mod loss;
 mod matrix;
+mod pair;
 mod path_mtu;
 mod receiving;
 mod sending;

@@ -1,13 +1,40 @@
 //! Every state against every kind of segment.
 
-use sluice_packet::TcpFlags;
+use sluice_packet::{TcpFlags, Timestamps};
 
-use super::support::{FIN_ACK, Script};
+use super::support::{FIN_ACK, OURS, Script, with_timestamps};
+use crate::{Config, Connection, Opening};
 
 /// Brings a fresh connection into a state; sequence numbers as they stand then.
 type Path = fn(&mut Script);
 
-const STATES: [(&str, Path, i32, i32); 7] = [
+const SYN_ACK: TcpFlags = TcpFlags::from_bits(0x12);
+
+fn connect(script: &mut Script) {
+    let opening = Opening {
+        iss: OURS,
+        path_mss: 1_000,
+        window_scale: None,
+        sack: true,
+        ecn: false,
+        timestamps: Some(70_000),
+    };
+    script.connection = Connection::connect(opening, &Config::default(), script.now);
+    script.drain();
+}
+
+/// Name, way into it, the peer's next sequence number, and what it has acknowledged.
+const STATES: [(&str, Path, i32, i32); 10] = [
+    ("syn-sent", connect, 0, 0),
+    (
+        "syn-received",
+        |script| {
+            connect(script);
+            script.feed(TcpFlags::SYN, 0, 0, b"");
+        },
+        1,
+        0,
+    ),
     ("established", |_| {}, 0, 0),
     ("fin-wait-1", |script| script.connection.finish(), 0, 0),
     (
@@ -50,41 +77,85 @@ const STATES: [(&str, Path, i32, i32); 7] = [
         1,
         1,
     ),
+    ("closed", |script| script.connection.abort(), 0, 0),
 ];
 
 type Event = fn(&mut Script, i32, i32);
 
-const EVENTS: [(&str, Event); 11] = [
-    ("data", |script, seq, ack| {
-        script.feed(TcpFlags::ACK, seq, ack, b"data");
+const EVENTS: [(&str, Event); 21] = [
+    ("syn", |script, seq, ack| {
+        script.feed(TcpFlags::SYN, seq, ack, b"");
     }),
-    ("fin", |script, seq, ack| {
-        script.feed(FIN_ACK, seq, ack, b"");
+    ("syn+ack", |script, seq, ack| {
+        script.feed(SYN_ACK, seq, ack + 1, b"");
     }),
-    ("ack-of-fin", |script, seq, _| {
+    ("ack", |script, seq, ack| {
+        script.feed(TcpFlags::ACK, seq, ack, b"");
+    }),
+    ("ack-of-last", |script, seq, _| {
         script.feed(TcpFlags::ACK, seq, 1, b"");
-    }),
-    ("fin+ack-of-fin", |script, seq, _| {
-        script.feed(FIN_ACK, seq, 1, b"");
     }),
     ("ack-beyond", |script, seq, _| {
         script.feed(TcpFlags::ACK, seq, 1_000, b"");
     }),
+    ("ack-too-old", |script, seq, _| {
+        script.feed(TcpFlags::ACK, seq, -70_000, b"");
+    }),
+    ("data", |script, seq, ack| {
+        script.feed(TcpFlags::ACK, seq, ack, b"data");
+    }),
+    ("data-ahead", |script, seq, ack| {
+        script.feed(TcpFlags::ACK, seq + 9, ack, b"data");
+    }),
+    ("data-beyond", |script, seq, ack| {
+        script.feed(TcpFlags::ACK, seq + 2_000_000, ack, b"data");
+    }),
+    ("data-stale", |script, seq, ack| {
+        script.feed(TcpFlags::ACK, seq - 50, ack, b"stale");
+    }),
+    ("data-no-ack", |script, seq, ack| {
+        script.feed(TcpFlags::NONE, seq, ack, b"data");
+    }),
+    ("fin", |script, seq, ack| {
+        script.feed(FIN_ACK, seq, ack, b"");
+    }),
+    ("fin+ack-of-last", |script, seq, _| {
+        script.feed(FIN_ACK, seq, 1, b"");
+    }),
     ("rst-exact", |script, seq, ack| {
         script.feed(TcpFlags::RST, seq, ack, b"");
+    }),
+    ("rst+ack", |script, seq, _| {
+        script.feed(TcpFlags::RST | TcpFlags::ACK, seq, 1, b"");
     }),
     ("rst-in-window", |script, seq, ack| {
         script.feed(TcpFlags::RST, seq + 9, ack, b"");
     }),
-    ("syn", |script, seq, ack| {
-        script.feed(TcpFlags::SYN, seq, ack, b"");
+    ("rst-outside", |script, seq, ack| {
+        script.feed(TcpFlags::RST, seq - 9, ack, b"");
     }),
-    ("stale-data", |script, seq, ack| {
-        script.feed(TcpFlags::ACK, seq - 50, ack, b"stale");
+    ("old-timestamp", |script, seq, ack| {
+        script.timestamp = Some(OLD);
+        script.feed(TcpFlags::ACK, seq, ack, b"data");
     }),
-    ("finish", |script, _, _| script.connection.finish()),
+    ("close", |script, _, _| script.connection.finish()),
     ("abort", |script, _, _| script.connection.abort()),
+    ("timeout", |script, _, _| {
+        if let Some(at) = script.connection.next_timeout() {
+            script.now = at;
+            script.connection.on_timeout(at);
+        }
+    }),
 ];
+
+const RECENT: Timestamps = Timestamps {
+    value: 5_000,
+    echo: 70_000,
+};
+const OLD: Timestamps = Timestamps {
+    value: 4_999,
+    echo: 70_000,
+};
 
 #[test]
 fn p100_state_by_event() {
@@ -94,7 +165,10 @@ fn p100_state_by_event() {
     let mut table = String::new();
     for (state, path, seq, ack) in STATES {
         for (event, apply) in EVENTS {
-            let mut script = Script::new();
+            let mut script = Script::of(with_timestamps(), Config::default());
+            script.timestamp = Some(RECENT);
+            // The peer's latest timestamp is known.
+            script.feed(TcpFlags::ACK, 0, 0, b"");
             path(&mut script);
             script.drain();
             apply(&mut script, seq, ack);
