@@ -9,6 +9,7 @@ const LEN: u32 = 100;
 struct Byte {
     sacked: bool,
     lost: bool,
+    resent: bool,
 }
 
 struct Reference {
@@ -110,7 +111,7 @@ proptest! {
                     let mut fresh = 0;
                     for byte in &mut reference.bytes[left..right] {
                         fresh += u32::from(!byte.sacked);
-                        *byte = Byte { sacked: true, lost: false };
+                        *byte = Byte { sacked: true, lost: false, ..*byte };
                     }
                     prop_assert_eq!(delivered.sacked, fresh);
                 }
@@ -143,9 +144,21 @@ proptest! {
                     let at = reference.offset(again.start);
                     for byte in &mut reference.bytes[at..at + usize::try_from(again.len).unwrap()] {
                         byte.lost = false;
+                        byte.resent = true;
                     }
                 }
             }
+            // Record by record: each says of all its bytes what the map says of every one.
+            for sent in &flight.segments {
+                let from = reference.offset(sent.start);
+                let to = reference.offset(sent.end());
+                for byte in &reference.bytes[from..to] {
+                    prop_assert_eq!((sent.sacked, sent.lost), (byte.sacked, byte.lost));
+                    prop_assert!(sent.resent || !byte.resent);
+                }
+            }
+            let held = reference.waiting().iter().filter(|byte| byte.sacked).count();
+            prop_assert_eq!(usize::try_from(flight.sacked).unwrap(), held);
             prop_assert_eq!(usize::try_from(flight.pipe()).unwrap(), reference.pipe());
             prop_assert_eq!(flight.has_lost(), reference.waiting().iter().any(|byte| byte.lost));
             prop_assert_eq!(flight.is_empty(), reference.waiting().is_empty());

@@ -286,18 +286,36 @@ fn p83_segments_without_or_with_unknown_options_are_taken() {
 
 #[test]
 fn p91_urgent_data_stays_in_line() {
+    for (urgent, flags) in [
+        (3, TcpFlags::ACK | TcpFlags::URG),
+        (0, TcpFlags::ACK | TcpFlags::URG),
+        (u16::MAX, TcpFlags::ACK | TcpFlags::URG),
+        (3, TcpFlags::ACK),
+    ] {
+        let mut script = Script::new();
+        let segment = sluice_packet::TcpSegment {
+            seq: super::support::THEIRS,
+            ack: OURS,
+            flags,
+            window: 1_000,
+            urgent,
+            payload: b"abc!def",
+            ..sluice_packet::TcpSegment::default()
+        };
+        script.connection.on_segment(script.now, &segment);
+        assert_eq!(script.connection.received(), b"abc!def");
+        script.send(700);
+        let outgoing = script.connection.poll_transmit(script.now).unwrap();
+        assert!(!outgoing.segment.flags.urg() && outgoing.segment.urgent == 0);
+    }
+}
+
+#[test]
+fn p91_an_urgent_pointer_without_text_brings_nothing_and_costs_nothing() {
     let mut script = Script::new();
-    let segment = sluice_packet::TcpSegment {
-        seq: super::support::THEIRS,
-        ack: OURS,
-        flags: TcpFlags::ACK | TcpFlags::URG,
-        window: 1_000,
-        urgent: 3,
-        payload: b"abc!def",
-        ..sluice_packet::TcpSegment::default()
-    };
-    script.connection.on_segment(script.now, &segment);
-    assert_eq!(script.connection.received(), b"abc!def");
+    script.feed(TcpFlags::ACK | TcpFlags::URG, 0, 0, b"");
+    assert_eq!(script.connection.received(), b"");
+    script.nothing();
 }
 
 #[test]
