@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment};
 
+use self::path_mtu::SizeProbe;
 use crate::challenge::ChallengeLimiter;
 use crate::config::{Config, Settings};
 use crate::congestion::Congestion;
@@ -72,6 +73,8 @@ pub(crate) struct ControlBlock {
     reset: Option<Reset>,
     /// The congestion window is what held the last transmission back.
     window_limited: bool,
+    /// A segment size to try again.
+    size_probe: Option<SizeProbe>,
     /// A zero-window probe is due.
     probe_due: bool,
     /// A tail-loss probe is due.
@@ -157,6 +160,7 @@ impl ControlBlock {
             challenge: ChallengeLimiter::default(),
             reset: None,
             window_limited: false,
+            size_probe: None,
             probe_due: false,
             tail_probe_due: false,
             keepalive_due: false,
@@ -265,6 +269,7 @@ impl ControlBlock {
     }
 
     pub(crate) fn set_path_mss(&mut self, path_mss: u16) {
+        self.size_probe = None;
         self.send.set_path_mss(path_mss);
         self.congestion.set_mss(self.send.mss());
     }

@@ -115,6 +115,10 @@ impl Flight {
         self.sacked_segments
     }
 
+    pub(crate) fn lost_segments(&self) -> u32 {
+        self.lost_segments
+    }
+
     pub(crate) fn has_lost(&self) -> bool {
         self.lost_segments > 0
     }

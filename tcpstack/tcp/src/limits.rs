@@ -19,6 +19,10 @@ pub const PATH_MSS_BYTES_MIN: u16 = 512;
 pub const BLACK_HOLE_TIMEOUTS: u8 = 3;
 /// Path MSS tried one after the other when larger segments seem to vanish (RFC 4821 section 7.2 asks for 1 024 first).
 pub const BLACK_HOLE_MSS_BYTES: [u16; 2] = [1_024, PATH_MSS_BYTES_MIN];
+/// Between two tries of a size that was given up (RFC 4821 section 7.7 and Linux: ten minutes).
+pub const SIZE_PROBE_MS: u64 = 600_000;
+/// Segments of that size that have to wait behind one that tries it.
+pub const SIZE_PROBE_FOLLOWERS: u32 = 4;
 /// Bytes of options that the timestamps take in every segment, padding included (RFC 7323 appendix A).
 pub const TIMESTAMPS_OPTION_BYTES: u16 = 12;
 /// Bytes of a SACK option before its blocks, padding included (RFC 2018 section 3).
@@ -48,7 +52,7 @@ pub const BACKOFF_SHIFT_MAX: u8 = 16;
 /// Challenge acknowledgements per connection and second (RFC 5961 section 10).
 pub const CHALLENGE_ACKS_PER_SECOND_MAX: u32 = 10;
 /// Size of a connection that holds no data; it has no other memory then.
-pub const CONNECTION_BYTES_MAX: usize = 800;
+pub const CONNECTION_BYTES_MAX: usize = 832;
 /// Size of what is kept of a finished connection.
 pub const TIME_WAIT_BYTES_MAX: usize = 40;
 /// Age at which the peer's last timestamp no longer proves anything (RFC 7323 section 5.5: 24 days).

@@ -143,11 +143,16 @@ impl SendSpace {
 
     /// Payload of a full-sized segment, before a SACK option.
     pub(crate) fn mss(&self) -> u32 {
+        self.mss_on(self.path_mss)
+    }
+
+    /// The same on a path of another size.
+    pub(crate) fn mss_on(&self, path_mss: u16) -> u32 {
         //= https://www.rfc-editor.org/rfc/rfc6691#section-2
         //# When calculating the value to put in the TCP MSS option, the MTU value SHOULD be decreased by only the size of the
         //# fixed IP and TCP headers
         // So whoever sends options makes room for them in its own segments.
-        let mss = self.peer_mss.min(self.path_mss).max(limits::MSS_BYTES_MIN);
+        let mss = self.peer_mss.min(path_mss).max(limits::MSS_BYTES_MIN);
         u32::from(mss - self.option_bytes)
     }
 

@@ -96,6 +96,7 @@ impl ControlBlock {
             self.flight.acknowledge(segment.ack, now, &mut delivered);
             self.send.advance(segment.ack);
             self.sample_round_trip(now, segment, &delivered);
+            self.judge_size_probe();
         }
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
         //# If the sender receives an ECN-Echo (ECE) ACK packet (that is, an ACK packet with the ECN-Echo flag set in the TCP
@@ -307,7 +308,16 @@ impl ControlBlock {
     }
 
     pub(super) fn enter_recovery(&mut self) {
-        if self.recovery.phase == Phase::Open && self.flight.has_lost() {
+        if self.recovery.phase != Phase::Open || !self.flight.has_lost() {
+            return;
+        }
+        if self.only_size_probe_lost() {
+            self.recovery.phase = Phase::Narrowed {
+                point: self.send.next(),
+            };
+            self.recovery.forced = true;
+            self.timers.stop(Timer::TailProbe);
+        } else {
             self.recovery.phase = Phase::Fast {
                 point: self.send.next(),
             };

@@ -128,6 +128,7 @@ impl ControlBlock {
         }
         self.recovery.forced = false;
         self.stats.retransmits += 1;
+        self.give_up_size_probe(&sent);
         let resent = self.flight.resend(index, limit, now);
         self.start_retransmission_timer(now);
         resent
@@ -182,7 +183,9 @@ impl ControlBlock {
             return None;
         }
         let room = self.send.room();
-        let limit = self.payload_limit();
+        let limit = self
+            .size_probe_limit(now)
+            .unwrap_or_else(|| self.payload_limit());
         let len = unsent.min(limit).min(room);
         let fin = fin_due && len == unsent && room > len;
         if (len == 0 && !fin) || (len > 0 && !self.send.worthwhile(len, limit)) {
@@ -203,6 +206,7 @@ impl ControlBlock {
         }
         self.send.sent(sent.sequence_len(), now);
         self.stats.bytes_sent += u64::from(len);
+        self.note_size_probe(&sent, now);
         Some(self.record(sent, now))
     }
 
@@ -259,7 +263,7 @@ impl ControlBlock {
     }
 
     /// Sequence numbers in the network; duplicate acknowledgements stand for segments that left it.
-    fn in_network(&self) -> u32 {
+    pub(super) fn in_network(&self) -> u32 {
         if self.sack {
             return self.flight.pipe();
         }
@@ -315,9 +319,14 @@ impl ControlBlock {
     }
 
     /// Payload of the largest segment that can go out now.
-    fn payload_limit(&self) -> u32 {
+    pub(super) fn payload_limit(&self) -> u32 {
+        self.payload_limit_on(self.send.path_mss())
+    }
+
+    /// The same on a path of another size.
+    pub(super) fn payload_limit_on(&self, path_mss: u16) -> u32 {
         self.send
-            .mss()
+            .mss_on(path_mss)
             .saturating_sub(u32::from(sack_option_bytes(&self.sack_blocks())))
     }
 

@@ -4,13 +4,29 @@
 //! if it quotes a segment that is in flight and larger than that (RFC 5927 sections 4.1 and 7.2). Where no message comes at
 //! all, timeouts stand in for it: after [`limits::BLACK_HOLE_TIMEOUTS`] in a row of one segment it is cut to the first of
 //! [`limits::BLACK_HOLE_MSS_BYTES`] that is smaller, and at each further timeout to the next (RFC 4821 section 4.2, as
-//! Linux does with `tcp_mtu_probing=1`). A size that was lowered stays so for the life of the connection.
+//! Linux does with `tcp_mtu_probing=1`). What looked like a hole may have been an outage: every
+//! [`limits::SIZE_PROBE_MS`] one segment of the old size is sent among others, whose acknowledgement brings the old size
+//! back and whose loss costs nothing but its repetition.
+
+use core::time::Duration;
 
 use sluice_packet::{Instant, SeqNum};
 
 use super::ControlBlock;
+use crate::flight::Sent;
 use crate::limits;
 use crate::recovery::Phase;
+
+/// A size that was given up, to be tried again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SizeProbe {
+    /// The path MSS before.
+    path_mss: u16,
+    /// When it is tried next.
+    at: Instant,
+    /// The segment that tries it.
+    seq: Option<SeqNum>,
+}
 
 impl ControlBlock {
     /// An ICMP message quotes our segment at `quoted` and says that the path carries `path_mss` bytes of payload before
@@ -58,11 +74,12 @@ impl ControlBlock {
     }
 
     /// Timeouts of one segment follow each other: perhaps the path drops its size without a word.
-    pub(super) fn suspect_black_hole(&mut self) {
+    pub(super) fn suspect_black_hole(&mut self, now: Instant) {
         let Some(first) = self.flight.front() else {
             return;
         };
-        if self.rto.backoff() < limits::BLACK_HOLE_TIMEOUTS {
+        // A peer that closed its window holds up what is in flight too.
+        if self.rto.backoff() < limits::BLACK_HOLE_TIMEOUTS || self.send.window() == 0 {
             return;
         }
         let size = first.len + self.send.option_bytes();
@@ -70,8 +87,69 @@ impl ControlBlock {
             .into_iter()
             .find(|smaller| u32::from(*smaller) < size);
         if let Some(smaller) = smaller {
-            self.stats.path_mss_lowered += 1;
+            let path_mss = self
+                .size_probe
+                .map_or(self.send.path_mss(), |probe| probe.path_mss);
             self.set_path_mss(smaller);
+            self.size_probe = Some(SizeProbe {
+                path_mss,
+                at: now + Duration::from_millis(limits::SIZE_PROBE_MS),
+                seq: None,
+            });
+            self.stats.path_mss_lowered += 1;
         }
+    }
+
+    /// Payload of a segment that tries a size that was given up, if now is the time for it.
+    pub(super) fn size_probe_limit(&self, now: Instant) -> Option<u32> {
+        let probe = self
+            .size_probe
+            .filter(|probe| probe.seq.is_none() && probe.at <= now)?;
+        let limit = self.payload_limit_on(probe.path_mss);
+        // Those behind it tell soon when it is lost.
+        let followed = self.send.unsent() / limits::SIZE_PROBE_FOLLOWERS >= limit;
+        let fits = self.send.room() >= limit
+            && self.in_network() + limit <= self.congestion.window()
+            && self.recovery.phase == Phase::Open;
+        (self.sack && followed && fits).then_some(limit)
+    }
+
+    /// New text is sent, perhaps in the size that is tried.
+    pub(super) fn note_size_probe(&mut self, sent: &Sent, now: Instant) {
+        let limit = self.payload_limit();
+        if let Some(probe) = self.size_probe.as_mut().filter(|_| sent.len > limit) {
+            probe.seq = Some(sent.start);
+            probe.at = now + Duration::from_millis(limits::SIZE_PROBE_MS);
+        }
+    }
+
+    /// Something was acknowledged, perhaps the size that was tried.
+    pub(super) fn judge_size_probe(&mut self) {
+        if let Some(probe) = self.size_probe
+            && probe.seq.is_some_and(|seq| self.send.una().gt(seq))
+        {
+            self.set_path_mss(probe.path_mss);
+        }
+    }
+
+    /// A segment is sent again. If it is the one that tried a size, that was too large still.
+    pub(super) fn give_up_size_probe(&mut self, sent: &Sent) {
+        if let Some(probe) = &mut self.size_probe
+            && probe.seq == Some(sent.start)
+        {
+            probe.seq = None;
+        }
+    }
+
+    /// Nothing is lost but the segment that tries a size.
+    pub(super) fn only_size_probe_lost(&mut self) -> bool {
+        let Some(seq) = self.size_probe.and_then(|probe| probe.seq) else {
+            return false;
+        };
+        self.flight.lost_segments() == 1
+            && self
+                .flight
+                .next_lost()
+                .is_some_and(|(_, sent)| sent.start == seq)
     }
 }

@@ -57,7 +57,7 @@ impl ControlBlock {
         self.timers.stop(Timer::TailProbe);
         self.timers.stop(Timer::Reorder);
         self.rto.back_off();
-        self.suspect_black_hole();
+        self.suspect_black_hole(now);
         let first = self.recovery.may_reduce(self.send.una());
         // A closed window is not congestion.
         if self.send.window() > 0 || !self.send.is_open() {

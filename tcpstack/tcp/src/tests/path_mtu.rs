@@ -190,7 +190,7 @@ fn p95_segments_that_vanish_without_a_word_are_cut() {
         "the third timeout in a row cuts, the fourth once more"
     );
     assert_eq!(script.connection.stats().path_mss_lowered, 2);
-    // The path that carries the pieces carries everything from now on.
+    // The path that carries the pieces carries everything until the old size is tried again.
     script.ack(512);
     assert!(lens(&script.spans()).iter().all(|len| *len <= 512));
     script.ack(1_460);
@@ -209,4 +209,74 @@ fn p95_small_segments_that_vanish_are_not_the_paths_fault() {
     script.ack(400);
     script.send(2_920);
     assert_eq!(lens(&script.spans())[0], 1_460);
+}
+
+/// Cut to 1 024 bytes after an outage that is over, with text to send. What is sent next has number 60 000.
+fn after_an_outage() -> Script {
+    let mut script = sender(1_460);
+    for _ in 0..3 {
+        script.until_sent();
+    }
+    assert_eq!(script.connection.stats().path_mss_lowered, 1);
+    script.send(60_000 - 1_460);
+    let mut end = 1_460;
+    while end < 60_000 {
+        script.wait(50);
+        script.ack(end);
+        let spans = script.spans();
+        assert!(spans.iter().all(|span| span.1 <= 1_024), "{spans:?}");
+        end = behind(&spans);
+    }
+    script.wait(50);
+    script.ack(60_000);
+    script.wait(limits::SIZE_PROBE_MS);
+    script.send(60_000);
+    script
+}
+
+fn behind(spans: &[(i32, usize)]) -> i32 {
+    let (seq, len) = spans.last().copied().unwrap();
+    seq + i32::try_from(len).unwrap()
+}
+
+#[test]
+fn p95_a_size_that_was_given_up_is_tried_again_and_kept_if_it_arrives() {
+    let mut script = after_an_outage();
+    let spans = script.spans();
+    assert_eq!(spans[0], (60_000, 1_460), "one tries the old size");
+    assert!(spans[1..].iter().all(|span| span.1 <= 1_024), "{spans:?}");
+    script.wait(50);
+    script.ack(61_460);
+    assert_eq!(lens(&script.spans())[0], 1_460, "it arrived");
+}
+
+#[test]
+fn p95_a_try_that_is_lost_is_repeated_in_pieces_and_costs_no_window() {
+    let mut script = after_an_outage();
+    let spans = script.spans();
+    assert_eq!(spans[0], (60_000, 1_460));
+    script.wait(50);
+    script.ack_sack(60_000, &[(61_460, behind(&spans))]);
+    let again = script.spans();
+    assert_eq!(&again[..2], [(60_000, 1_024), (61_024, 436)]);
+    assert_eq!(script.connection.stats().fast_recoveries, 0);
+    script.wait(50);
+    script.ack(behind(&again));
+    let more = lens(&script.spans());
+    assert!(more.len() >= spans.len(), "the window stays: {more:?}");
+    assert!(
+        more.iter().all(|len| *len <= 1_024),
+        "not before the next turn"
+    );
+}
+
+#[test]
+fn p95_a_closed_window_is_no_black_hole() {
+    let mut script = sender(2_920);
+    script.window = 0;
+    for _ in 0..6 {
+        script.until_sent();
+        script.ack(0);
+    }
+    assert_eq!(script.connection.stats().path_mss_lowered, 0);
 }
