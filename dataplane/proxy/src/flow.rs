@@ -250,9 +250,11 @@ impl<B: PacketBuf> Flow<B> {
     pub(crate) fn is_over(&self) -> bool {
         match &self.state {
             State::Observing(_) | State::Holding(_) => false,
-            // Where the origin was not reset, the old connection may live on under the new SYN.
+            // Where the origin was not reset, the old connection may live on under the new SYN. And while the client still
+            // takes part, a SYN is a late duplicate or forged: its half challenges it (RFC 5961 section 4).
             State::Taken(session) => {
                 session.is_closing()
+                    && session.client_has_gone()
                     && (session.blocked().is_none() || self.identity.resets().origin)
             }
             State::Blocked(blocked) => blocked.resets.origin,

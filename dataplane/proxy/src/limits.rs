@@ -33,8 +33,10 @@ pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// A bypassed flow on which nothing moves.
 pub const BYPASS_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// A bypassed flow after it was seen to end.
-pub const BYPASS_CLOSED_TIMEOUT: Duration = Duration::from_secs(10);
+/// A bypassed flow after both its FINs, or a reset, were seen and its last packet came. Its ends may not have seen them yet:
+/// longer than any of them waits between two retransmissions (Linux: 120 s), or what is left of it would look picked up in
+/// the middle.
+pub const BYPASS_CLOSED_TIMEOUT: Duration = Duration::from_secs(130);
 
 /// How long a connection that ended before anything was decided is recognised.
 pub const ENDED_LINGER: Duration = Duration::from_secs(10);
@@ -50,6 +52,10 @@ pub const CLOSED_LINGER: Duration = Duration::from_secs(2);
 /// How long both halves may take to close after the session has ended; again and again as long as one has bytes to deliver
 /// and its peer answers.
 pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a half sends the same bytes again before it gives its peer up: as long as Linux does by default (15
+/// retransmissions), so that the appliance is never the first to lose patience.
+pub const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(924);
 
 /// Receive window of each half of an inspected session, bytes.
 pub const RECEIVE_BUFFER_BYTES_MAX: usize = 256 * 1024;

@@ -4,7 +4,9 @@ use sluice_flow::{Half as RecordedHalf, Recorded};
 use sluice_packet::{Instant, Side};
 use sluice_tcp::{Config, Connection, Takeover, TimestampClock};
 
-use crate::limits::{ETHERNET_MTU, RECEIVE_BUFFER_BYTES_MAX, SEND_BUFFER_BYTES_MAX};
+use crate::limits::{
+    ETHERNET_MTU, GIVE_UP_TIMEOUT, RECEIVE_BUFFER_BYTES_MAX, SEND_BUFFER_BYTES_MAX,
+};
 use crate::session::Half;
 
 /// The half that talks to the client and the one that talks to the origin, each born ESTABLISHED in the other end's name.
@@ -19,6 +21,7 @@ fn half(recorded: &RecordedHalf, side: Side, now: Instant) -> Half {
     let config = Config {
         recv_buffer_bytes_max: RECEIVE_BUFFER_BYTES_MAX,
         send_buffer_bytes_max: SEND_BUFFER_BYTES_MAX,
+        user_timeout: GIVE_UP_TIMEOUT,
         ..Config::default()
     };
     let takeover = Takeover {

@@ -421,6 +421,9 @@ impl Observer {
         }
         if tcp.flags.syn() {
             // A repeated SYN-ACK says that the confirmation was lost; the originator answers it.
+            if from == Role::Responder && tcp.flags.ack() && tcp.seq + 1 == self.responder.next {
+                self.note_clock(from, tcp, now);
+            }
             return Err(Halt::Disregard(Disregard::WrongFlags));
         }
         if !tcp.flags.ack() {

@@ -537,6 +537,14 @@ impl Session {
         self.next_timeout().micros() ^ received(&self.client) ^ received(&self.origin)
     }
 
+    /// True when the client's own connection is over: nothing is left to deliver to it.
+    pub(crate) fn client_has_gone(&self) -> bool {
+        matches!(
+            self.client.tcp.state(),
+            StateName::Closed | StateName::TimeWait
+        )
+    }
+
     /// True once the session has ended and only its TCP halves are left.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing)
