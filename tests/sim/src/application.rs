@@ -174,17 +174,18 @@ impl Application {
         if piece > 0 && self.sent == pause_at {
             self.speaks_at = now + pause;
         }
-        if piece > 0 && matches!(self.plan.pace, Pace::Requests { .. }) && self.at_request(said) {
+        if self.requests_begun(self.sent) > self.requests_begun(said) {
             self.asked_at = now;
         }
         stream_after(preface, self.plan.sends, said, piece)
     }
 
-    /// A request begins at `offset`.
-    fn at_request(&self, offset: u64) -> bool {
+    /// Requests of which something is among the first `sent` bytes.
+    fn requests_begun(&self, sent: u64) -> u64 {
+        let stream = sent.saturating_sub(self.plan.says_first.len());
         match self.plan.pace {
-            Pace::Requests { request, .. } => offset.checked_rem(request) == Some(0),
-            _ => false,
+            Pace::Requests { request, .. } => stream.div_ceil(request.max(1)),
+            _ => 0,
         }
     }
 
@@ -255,7 +256,8 @@ impl Application {
         self.received
     }
 
-    /// The longest that a reply took to come, from the first byte of its request to its own last.
+    /// The longest that a reply took to come, from the first byte of its request to its own last. The first does not count:
+    /// its request may wait for the connection.
     #[must_use]
     pub fn longest_turn(&self) -> Duration {
         self.longest_turn
@@ -325,7 +327,7 @@ impl Application {
         };
         let before = turns(self.heard());
         self.received += count;
-        if turns(self.heard()) > before {
+        if turns(self.heard()) > before && before > 0 {
             let turn = now.saturating_since(self.asked_at);
             self.longest_turn = self.longest_turn.max(turn);
         }

@@ -1,6 +1,6 @@
 //! The appliance's own TCP engine as an endpoint.
 
-use sluice_packet::{Frame, Instant, PathTemplate, SegmentId, TcpFlags, emit, parse};
+use sluice_packet::{Frame, IcmpError, Instant, PathTemplate, SegmentId, TcpFlags, emit, parse};
 use sluice_tcp::{CloseReason, Config, Connection, Opening, StateName, Stats, Takeover};
 
 use crate::application::Application;
@@ -83,6 +83,23 @@ impl Engine {
         self.connection.as_ref().and_then(Connection::closed_by)
     }
 
+    fn on_icmp_error(&mut self, now: Instant, error: &IcmpError, frame: &[u8]) {
+        let ours =
+            error.source == self.path.source() && error.destination == self.path.destination();
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if !ours || !error.checksum_ok(frame) {
+            return;
+        }
+        match error.mss_limit() {
+            Some(path_mss) => {
+                connection.on_packet_too_big(now, error.seq, path_mss);
+            }
+            None => connection.on_soft_error(),
+        }
+    }
+
     fn run_application(&mut self, now: Instant) {
         let Some(connection) = &mut self.connection else {
             return;
@@ -113,8 +130,10 @@ impl Engine {
 
 impl Endpoint for Engine {
     fn on_frame(&mut self, now: Instant, frame: &[u8]) {
-        let Frame::Tcp(tcp) = parse(SegmentId(0), frame) else {
-            return;
+        let tcp = match parse(SegmentId(0), frame) {
+            Frame::Tcp(tcp) => tcp,
+            Frame::IcmpError(error) => return self.on_icmp_error(now, &error, frame),
+            Frame::Fragment(_) | Frame::Other(_) => return,
         };
         // A flipped bit in an address or a port makes it somebody else's frame.
         let ours = tcp.source == self.path.destination() && tcp.destination == self.path.source();

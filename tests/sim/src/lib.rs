@@ -12,6 +12,7 @@ mod between;
 pub mod draw;
 mod endpoint;
 mod engine;
+mod icmp;
 mod independent;
 mod network;
 mod preface;

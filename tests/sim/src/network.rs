@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use sluice_packet::Instant;
 
+use crate::icmp;
 use crate::random::Random;
 
 /// One of the two endpoints.
@@ -48,7 +49,16 @@ pub struct Impairments {
     pub rate: Option<u64>,
     /// Frames that wait for a direction's rate before more are dropped.
     pub queue_frames: usize,
+    /// From when on the path takes no longer datagrams, and how long ones it takes.
+    pub narrows: Vec<(Instant, u16)>,
+    /// The sender of a datagram that is too long is told.
+    pub tells: bool,
+    /// Frames about whose like a forged message says that the path is very narrow.
+    pub forged_per_mille: u64,
 }
+
+/// What forged messages claim the path to take.
+const FORGED_MTU: u16 = 300;
 
 impl Impairments {
     /// What a good network does.
@@ -82,7 +92,28 @@ impl Impairments {
                 .chance(300)
                 .then(|| random.between(50_000, 5_000_000)),
             queue_frames: 64,
+            ..Self::default()
         }
+    }
+
+    /// The same network, which narrows up to twice under way, tells of it or not, and has a forger at it.
+    #[must_use]
+    pub fn narrowing(mut self, random: &mut Random) -> Self {
+        let mut mtu = 1_500;
+        for _ in 0..random.between(0, 2) {
+            mtu = random.pick(&[1_400, 1_280, 900, 576]).min(mtu);
+            let at = Instant::from_millis(random.between(1_500, 12_000));
+            self.narrows.push((at, mtu));
+        }
+        self.tells = random.chance(600);
+        self.forged_per_mille = random.pick(&[0, 0, 20, 200]);
+        self
+    }
+
+    /// Bytes of the longest datagram that passes at `now`.
+    fn mtu(&self, now: Instant) -> Option<u16> {
+        let narrowed = self.narrows.iter().filter(|(at, _)| *at <= now);
+        narrowed.map(|(_, mtu)| *mtu).min()
     }
 
     /// Everything at its worst at once.
@@ -111,6 +142,8 @@ pub struct Counts {
     pub swallowed: u64,
     /// Dropped for want of room before a slow link.
     pub overflowed: u64,
+    /// Dropped because they were too long.
+    pub too_big: u64,
     /// Held back.
     pub reordered: u64,
     /// Delivered twice.
@@ -128,6 +161,7 @@ impl Counts {
             lost: self.lost + other.lost,
             swallowed: self.swallowed + other.swallowed,
             overflowed: self.overflowed + other.overflowed,
+            too_big: self.too_big + other.too_big,
             reordered: self.reordered + other.reordered,
             duplicated: self.duplicated + other.duplicated,
             corrupted: self.corrupted + other.corrupted,
@@ -137,7 +171,7 @@ impl Counts {
     /// Never delivered.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.lost + self.swallowed + self.overflowed
+        self.lost + self.swallowed + self.overflowed + self.too_big
     }
 }
 
@@ -181,6 +215,20 @@ impl Network {
             .any(|(from, until)| (*from..*until).contains(&now))
         {
             self.counts.swallowed += 1;
+            return;
+        }
+        if self.impairments.forged_per_mille > 0 {
+            self.forge(now, to, &frame);
+        }
+        if let Some(mtu) = self.impairments.mtu(now)
+            && frame.len() > ETHERNET_BYTES + usize::from(mtu)
+        {
+            self.counts.too_big += 1;
+            if self.impairments.tells
+                && let Some(message) = icmp::too_big(&frame, mtu)
+            {
+                self.deliver(now + self.impairments.delay, to.other(), message);
+            }
             return;
         }
         if self.random.chance(self.impairments.loss_per_mille) {
@@ -230,6 +278,16 @@ impl Network {
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    fn forge(&mut self, now: Instant, to: Side, frame: &[u8]) {
+        if !self.random.chance(self.impairments.forged_per_mille) {
+            return;
+        }
+        let guess = u32::try_from(self.random.below(1 << 32)).unwrap_or(0);
+        if let Some(message) = icmp::forged_too_big(frame, FORGED_MTU, guess) {
+            self.deliver(now + self.impairments.delay, to.other(), message);
+        }
     }
 
     fn deliver(&mut self, at: Instant, to: Side, frame: Vec<u8>) {

@@ -21,7 +21,7 @@ use sluice_sim::{
     draw::{self, LIMIT, START},
     seeds,
 };
-use sluice_telemetry::Verdict;
+use sluice_telemetry::{EndReason, Verdict};
 
 static SITE: LazyLock<Site> = LazyLock::new(|| Site::new().unwrap());
 
@@ -58,9 +58,9 @@ struct Scenario {
 impl Scenario {
     /// What a sound host may give up on.
     fn is_harsh(&self) -> bool {
-        self.impairments
-            .iter()
-            .any(|link| link.loss_per_mille >= 100 || !link.blackholes.is_empty())
+        self.impairments.iter().any(|link| {
+            link.loss_per_mille >= 100 || !link.blackholes.is_empty() || !link.narrows.is_empty()
+        })
     }
 }
 
@@ -219,6 +219,14 @@ fn run(random: &mut Random, scenario: &Scenario) -> Result<Outcome, Failure> {
     let mut simulation =
         Simulation::new(left, right, appliance, START, LIMIT).with_trace(seeds::trace());
     let outcome = simulation.run();
+    // smoltcp 0.14 hangs by itself in ways that `transfers.rs` tells; of that the appliance is innocent when it only passes.
+    let alone = scenario.tcps == [Tcp::Independent; 2]
+        && simulation
+            .between
+            .events()
+            .iter()
+            .all(|event| event.ended == EndReason::Bypassed);
+    let excused = alone || (simulation.between.has_reset() && scenario.is_harsh());
     let outcome = match outcome {
         // Where a sound host gives up now and then, the appliance may: it says so, and nothing has passed unseen.
         Err(
@@ -226,13 +234,19 @@ fn run(random: &mut Random, scenario: &Scenario) -> Result<Outcome, Failure> {
             | Failure::Tls { .. }
             | Failure::Stuck { .. }
             | Failure::TimedOut { .. },
-        ) if simulation.between.has_reset() && scenario.is_harsh() => {
+        ) if excused => {
             REFUSED.fetch_add(1, Ordering::Relaxed);
             None
         }
         outcome => Some(outcome?),
     };
-    if outcome.is_some() {
+    let refused = scenario.is_harsh()
+        && simulation
+            .between
+            .events()
+            .iter()
+            .any(|event| event.code.verdict() == Verdict::Block);
+    if outcome.is_some() && !refused {
         judge(&simulation, scenario)?;
     }
     let settled = simulation.settle(SETTLES, Appliance::is_idle);
@@ -274,12 +288,25 @@ fn judge(simulation: &Through, scenario: &Scenario) -> Result<(), Failure> {
 }
 
 fn through(seed: u64, kind: Kind, tcps: [Tcp; 2], bytes_max: u64) -> Result<Outcome, Failure> {
+    through_paths(seed, kind, tcps, bytes_max, false)
+}
+
+fn through_paths(
+    seed: u64,
+    kind: Kind,
+    tcps: [Tcp; 2],
+    bytes_max: u64,
+    narrows: bool,
+) -> Result<Outcome, Failure> {
     let random = &mut Random::new(seed);
     let mut impairments = [Impairments::random(random), Impairments::random(random)];
     // 30 % over the whole path is the worst there is.
     impairments[1].loss_per_mille = impairments[1]
         .loss_per_mille
         .min(300 - impairments[0].loss_per_mille);
+    if narrows {
+        impairments = impairments.map(|link| link.narrowing(random));
+    }
     let scenario = Scenario {
         kind,
         tcps,
@@ -334,4 +361,24 @@ fn p99_inspected_flows_of_an_independent_tcp_deliver_whole_streams_or_are_refuse
     seeds::run(300, |seed| {
         through(seed, Kind::Inspected, mixed(seed), 60_000)
     });
+}
+
+/// Under 30 % loss a path that narrows in silence is found out late: a segment must be lost several times.
+fn narrowing(seed: u64, kind: Kind) -> Result<Outcome, Failure> {
+    through_paths(seed, kind, BOTH_ENGINES, 60_000, true)
+}
+
+#[test]
+fn p94_p102_spliced_flows_over_paths_that_narrow_with_and_without_a_word_and_with_a_forger() {
+    seeds::run(500, |seed| narrowing(seed, Kind::Spliced));
+}
+
+#[test]
+fn p94_p102_bypassed_flows_over_paths_that_narrow_with_and_without_a_word_and_with_a_forger() {
+    seeds::run(300, |seed| narrowing(seed, Kind::Bypassed));
+}
+
+#[test]
+fn p94_p102_inspected_flows_over_paths_that_narrow_with_and_without_a_word_and_with_a_forger() {
+    seeds::run(200, |seed| narrowing(seed, Kind::Inspected));
 }
