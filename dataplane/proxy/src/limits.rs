@@ -78,6 +78,10 @@ pub const HELD_BYTES_PER_CORE_MAX: usize = 64 * 1024 * 1024;
 /// no window grows.
 pub const BUFFER_BYTES_PER_CORE_MAX: usize = 1024 * 1024 * 1024;
 
+/// Payload of a segment that is cut on its way out, bytes: most of a full record, and with its headers less than the
+/// 16 KiB that one transmit descriptor of common ports holds.
+pub const LARGE_SEGMENT_BYTES_MAX: u32 = 12 * 1024;
+
 /// Largest TLS record on the wire: header, 2^14 bytes, and the expansion RFC 5246 section 6.2.3 allows.
 pub const RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 2048;
 

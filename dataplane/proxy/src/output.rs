@@ -22,7 +22,7 @@ pub trait Effects {
     }
 
     /// Like [`emit`](Self::emit), for a frame that the port finishes as it said in [`finishing`](Self::finishing). `write`
-    /// returns the bytes written and where the headers are.
+    /// returns the bytes written and where the headers are. False also when no buffer is large enough.
     fn emit_unfinished(
         &mut self,
         _segment: SegmentId,
@@ -59,6 +59,9 @@ pub type WriteUnfinished<'w> = dyn FnMut(&mut [u8]) -> Option<(usize, Unfinished
 pub struct Finishing {
     /// It fills in their checksums.
     pub checksums: bool,
+    /// It cuts segments of at most [`LARGE_SEGMENT_BYTES_MAX`](crate::limits::LARGE_SEGMENT_BYTES_MAX) of payload, and
+    /// fills in the checksums of the pieces.
+    pub cuts: bool,
 }
 
 /// The far side of a [`crate::Worker`]: ports, pool, rings and helper threads; vectors in tests.

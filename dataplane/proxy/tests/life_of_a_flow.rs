@@ -56,21 +56,27 @@ fn f3_l43_an_inspected_flow_shows_a_leaf_of_the_trusted_ca_and_passes_both_ways(
 }
 
 #[test]
-fn an_inspected_flow_passes_where_the_ports_fill_in_checksums() {
+fn an_inspected_flow_passes_where_the_ports_fill_in_checksums_and_cut() {
     let pki = Arc::new(Pki::new());
-    let client = App::client(&pki.trusted, "good.test", &[], REQUEST, REPLY.len());
+    let reply: Vec<u8> = (0..=250).cycle().take(300_000).collect();
+    let client = App::client(&pki.trusted, "good.test", &[], REQUEST, reply.len());
     let server = App::server(
         &pki.origin_root.leaf(&["good.test"]),
         &[],
         REQUEST.len(),
-        REPLY,
+        &reply,
     );
     let mut world = World::with(&Settings::default(), &pki, client, server);
     world.out.ports_finish = true;
     world.run(LONG);
-    assert_eq!(world.client.heard, REPLY);
+    assert_eq!(world.client.heard, reply);
     assert_eq!(world.origin.heard, REQUEST);
     assert_eq!(world.event().code, DecisionCode::InspectedClient);
+    assert!(
+        world.out.cut > 20,
+        "{} of about 200 segments left whole",
+        world.out.cut
+    );
 }
 
 #[test]

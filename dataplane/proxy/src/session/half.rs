@@ -1,9 +1,10 @@
 //! One half of a session: the TCP connection to one real end, wearing the other end's clothes.
 
-use sluice_packet::{Instant, PathTemplate, SegmentId, Side};
-use sluice_tcp::{CloseReason, Connection};
+use sluice_packet::{Instant, PathTemplate, SegmentId, Side, TcpSegment};
+use sluice_tcp::{CloseReason, Connection, Outgoing};
 use sluice_telemetry::{Counter, DropReason};
 
+use crate::limits::LARGE_SEGMENT_BYTES_MAX;
 use crate::{Effects, Finishing};
 
 /// The connection to one real end.
@@ -15,6 +16,47 @@ pub(crate) struct Half {
     side: Side,
     /// Retransmissions and segments out of order already counted.
     counted: (u64, u64),
+}
+
+/// How frames to one real end leave.
+struct Way<'a> {
+    segment: SegmentId,
+    side: Side,
+    path: &'a PathTemplate,
+    finishing: Finishing,
+}
+
+impl Way<'_> {
+    /// One segment as it leaves.
+    fn send(&self, head: &TcpSegment<'_>, rest: &[u8], out: &mut dyn Effects) {
+        let len = self.len(head, rest.len());
+        let written = if self.finishing.checksums {
+            out.emit_unfinished(self.segment, self.side, len, &mut |buffer| {
+                sluice_packet::emit_unfinished(buffer, self.path, head, rest, 0).ok()
+            })
+        } else {
+            out.emit(self.segment, self.side, len, &mut |buffer| {
+                sluice_packet::emit(buffer, self.path, head, rest).unwrap_or(0)
+            })
+        };
+        if !written {
+            // As if the network had lost it: the retransmission timer sends it again.
+            out.count(Counter::Drop(DropReason::NoBuffer), 1);
+        }
+    }
+
+    /// One large segment, for the port to cut. False when there was no buffer large enough.
+    fn send_uncut(&self, outgoing: &Outgoing<'_>, out: &mut dyn Effects) -> bool {
+        let len = self.len(&outgoing.segment, 0);
+        out.emit_unfinished(self.segment, self.side, len, &mut |buffer| {
+            sluice_packet::emit_unfinished(buffer, self.path, &outgoing.segment, &[], outgoing.cut)
+                .ok()
+        })
+    }
+
+    fn len(&self, head: &TcpSegment<'_>, rest: usize) -> usize {
+        self.path.header_bytes() + head.options.wire_bytes() + head.payload.len() + rest
+    }
 }
 
 impl Half {
@@ -35,22 +77,22 @@ impl Half {
         } else {
             Finishing::default()
         };
-        while let Some(outgoing) = self.tcp.poll_transmit(now) {
-            let payload = outgoing.segment.payload.len() + outgoing.rest.len();
-            let len = path.header_bytes() + outgoing.segment.options.wire_bytes() + payload;
-            let (head, rest) = (&outgoing.segment, outgoing.rest);
-            let written = if finishing.checksums {
-                out.emit_unfinished(segment, self.side, len, &mut |buffer| {
-                    sluice_packet::emit_unfinished(buffer, path, head, rest, 0).ok()
-                })
-            } else {
-                out.emit(segment, self.side, len, &mut |buffer| {
-                    sluice_packet::emit(buffer, path, head, rest).unwrap_or(0)
-                })
+        while let Some(outgoing) = self.tcp.poll_transmit_large(now, LARGE_SEGMENT_BYTES_MAX) {
+            let way = Way {
+                segment,
+                side: self.side,
+                path,
+                finishing,
             };
-            if !written {
-                // As if the network had lost it: the retransmission timer sends it again.
-                out.count(Counter::Drop(DropReason::NoBuffer), 1);
+            if outgoing.cut > 0 && finishing.cuts && way.send_uncut(&outgoing, out) {
+                continue;
+            }
+            if outgoing.cut == 0 {
+                way.send(&outgoing.segment, outgoing.rest, out);
+            } else {
+                for piece in outgoing.pieces() {
+                    way.send(&piece, &[], out);
+                }
             }
         }
         let stats = self.tcp.stats();

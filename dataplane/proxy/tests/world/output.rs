@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sluice_packet::{SegmentId, Side, TestBuf};
+use sluice_packet::{
+    Frame, PathTemplate, SegmentId, Side, TcpFlags, TcpSegment, TestBuf, Unfinished, emit, parse,
+};
 use sluice_proxy::{Effects, Finishing, ForgeJob, Output, WriteUnfinished};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
@@ -14,8 +16,10 @@ pub struct Out {
     pub jobs: VecDeque<ForgeJob>,
     pub discarded: Vec<DropReason>,
     pub no_buffers: bool,
-    /// The ports fill in checksums.
+    /// The ports fill in checksums, and cut.
     pub ports_finish: bool,
+    /// Segments that the ports have cut.
+    pub cut: u64,
     counters: BTreeMap<usize, u64>,
 }
 
@@ -46,22 +50,33 @@ impl Effects for Out {
     fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {
         Finishing {
             checksums: self.ports_finish,
+            cuts: self.ports_finish,
         }
     }
 
     fn emit_unfinished(
         &mut self,
-        segment: SegmentId,
+        _segment: SegmentId,
         to: Side,
         len: usize,
         write: &mut WriteUnfinished<'_>,
     ) -> bool {
         assert!(self.ports_finish, "nobody said that they do");
-        self.emit(segment, to, len, &mut |frame| {
-            let (written, left) = write(frame).expect("it fits");
-            left.finish(frame);
-            written
-        })
+        if self.no_buffers {
+            return false;
+        }
+        let mut frame = vec![0; len];
+        let (written, left) = write(&mut frame).expect("it fits");
+        assert_eq!(written, len, "the length asked for is the length written");
+        if left.cut_bytes == 0 {
+            left.finish(&mut frame);
+            self.frames.push_back((to, frame));
+        } else {
+            self.cut += 1;
+            self.frames
+                .extend(cut(&frame, left).into_iter().map(|frame| (to, frame)));
+        }
+        true
     }
 
     fn event(&mut self, record: FlowRecord) {
@@ -94,4 +109,38 @@ impl Output<TestBuf> for Out {
         self.discarded.push(reason);
         self.count(Counter::Drop(reason), 1);
     }
+}
+
+/// What a port does with a segment that it is to cut.
+fn cut(frame: &[u8], left: Unfinished) -> Vec<Vec<u8>> {
+    let Frame::Tcp(tcp) = parse(SegmentId(0), frame) else {
+        panic!("a frame that is to be cut is TCP");
+    };
+    let whole = tcp.segment(frame);
+    let pieces: Vec<&[u8]> = whole.payload.chunks(usize::from(left.cut_bytes)).collect();
+    assert!(pieces.len() > 1, "nothing to cut");
+    let mut seq = whole.seq;
+    let mut frames = Vec::new();
+    for (index, payload) in pieces.iter().enumerate() {
+        let mut flags = whole.flags;
+        if index > 0 {
+            flags = flags.without(TcpFlags::CWR);
+        }
+        if index + 1 < pieces.len() {
+            flags = flags.without(TcpFlags::FIN | TcpFlags::PSH);
+        }
+        let piece = TcpSegment {
+            seq,
+            flags,
+            payload,
+            ..whole
+        };
+        seq = seq + u32::try_from(payload.len()).expect("small");
+        let mut out = vec![0; frame.len()];
+        let path = PathTemplate::from_frame(&tcp, frame);
+        let written = emit(&mut out, &path, &piece, &[]).expect("it fits");
+        out.truncate(written);
+        frames.push(out);
+    }
+    frames
 }
