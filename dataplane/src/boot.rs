@@ -21,8 +21,8 @@ use crate::handoff::Mesh;
 use crate::helpers::Helpers;
 use crate::limits::{
     AF_PACKET_HEADER_BYTES, COMMANDS_MAX, DATA_ROOM_BYTES_MIN, FRAME_OVERHEAD_BYTES,
-    PACKET_OVERHEAD_BYTES, POOL_CACHE_PACKETS, POOL_PACKETS_MAX, POOL_PACKETS_MIN,
-    POOL_SHARE_PERCENT,
+    LARGE_DATA_ROOM_BYTES, LARGE_POOL_PACKETS, PACKET_OVERHEAD_BYTES, POOL_CACHE_PACKETS,
+    POOL_PACKETS_MAX, POOL_PACKETS_MIN, POOL_SHARE_PERCENT,
 };
 use crate::ports::{self, OpenPort, PortPlan, Spread};
 use crate::status::say;
@@ -102,6 +102,7 @@ pub(crate) fn boot(
         .unwrap_or_default();
     let pool = packet_pool(&eal, settings.memory_mib, mtu_bytes)?;
     let ports = ports::open(&eal, &plans, settings.cores.len(), pool)?;
+    let large = ports.cut().then(|| large_pool(&eal)).flatten();
     for plan in &plans {
         say(format_args!(
             "port {} is open (segment {})",
@@ -153,6 +154,7 @@ pub(crate) fn boot(
             core: *core,
             ports: share,
             pool,
+            large,
             stats: Arc::clone(&segment),
             events,
             helpers,
@@ -285,6 +287,25 @@ fn packet_pool(eal: &Eal, memory_mib: u32, mtu_bytes: u16) -> Result<Mempool, St
         data_room,
         None,
     )?)
+}
+
+/// Buffers for segments that a port is to cut. Without them, where memory is short, they are cut before they get there.
+fn large_pool(eal: &Eal) -> Option<Mempool> {
+    let pool = Mempool::new(
+        eal,
+        "segments",
+        LARGE_POOL_PACKETS,
+        0,
+        LARGE_DATA_ROOM_BYTES,
+        None,
+    );
+    match pool {
+        Ok(pool) => Some(pool),
+        Err(error) => {
+            say(format_args!("segments are cut in software: {error}"));
+            None
+        }
+    }
 }
 
 /// Packet buffers of `data_room` bytes in the pool's share of the memory.

@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) ports: Vec<CorePort>,
     /// Where buffers come from.
     pub(crate) pool: Mempool,
+    /// Where buffers of large segments come from, where a port cuts them.
+    pub(crate) large: Option<Mempool>,
     /// Where it counts.
     pub(crate) stats: Arc<StatsSegment>,
     /// Where it logs.
@@ -105,6 +107,7 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         core: id,
         ports,
         pool,
+        large,
         stats,
         events,
         helpers,
@@ -144,7 +147,15 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
             });
         }
     }
-    let wire = Wire::new(id, wire_ports, pool, cells, events, helpers, mesh.as_ref());
+    let wire = Wire::new(
+        id,
+        wire_ports,
+        (pool, large),
+        cells,
+        events,
+        helpers,
+        mesh.as_ref(),
+    );
     let mut turn = Turn {
         worker,
         wire,

@@ -70,6 +70,10 @@ pub(crate) const POOL_CACHE_PACKETS: u32 = 250;
 pub(crate) const PACKET_OVERHEAD_BYTES: u32 = 256;
 /// Least data room of a packet buffer: a frame of 1,500 bytes with two tags, the headroom, and some slack for drivers that want 2 KiB.
 pub(crate) const DATA_ROOM_BYTES_MIN: u16 = 2_176;
+/// Buffers for segments that a port is to cut, over all cores.
+pub(crate) const LARGE_POOL_PACKETS: u32 = 511;
+/// Data room of such a buffer: the largest segment with its headers and the headroom.
+pub(crate) const LARGE_DATA_ROOM_BYTES: u16 = 12 * 1_024 + 512;
 /// Bytes of a frame beside the MTU: Ethernet header and two VLAN tags, rounded up.
 pub(crate) const FRAME_OVERHEAD_BYTES: u16 = 32;
 
@@ -88,6 +92,12 @@ pub(crate) const AF_PACKET_ALIGNMENT_BYTES: u32 = 16;
 /// Longest reason sent over the link, bytes.
 pub(crate) const REASON_BYTES_MAX: usize = sluice_shm::limits::LINK_TEXT_BYTES_MAX;
 
+const _: () = assert!(
+    LARGE_DATA_ROOM_BYTES as usize
+        >= sluice_proxy::limits::LARGE_SEGMENT_BYTES_MAX as usize
+            + sluice_packet::limits::HEADER_BYTES_MAX
+            + dpdk::limits::HEADROOM_BYTES
+);
 const _: () = assert!(TX_PENDING_PACKETS_MAX >= dpdk::limits::BURST_PACKETS_MAX);
 const _: () = assert!(IDLE_SLEEP_MIN.as_nanos() <= IDLE_SLEEP_MAX.as_nanos());
 const _: () = assert!(CONNECT_WAIT_MIN.as_nanos() <= CONNECT_WAIT_MAX.as_nanos());

@@ -21,6 +21,8 @@ pub(crate) struct Wire<'core> {
     core: u16,
     ports: Vec<WirePort>,
     pool: Mempool,
+    /// Buffers of segments that ports are to cut, where a port does.
+    large: Option<Mempool>,
     stats: CoreStats<'core>,
     events: EventProducer,
     helpers: HelperPort,
@@ -61,7 +63,7 @@ impl<'core> Wire<'core> {
     pub(crate) fn new(
         core: u16,
         ports: Vec<WirePort>,
-        pool: Mempool,
+        (pool, large): (Mempool, Option<Mempool>),
         stats: CoreStats<'core>,
         events: EventProducer,
         helpers: HelperPort,
@@ -71,6 +73,7 @@ impl<'core> Wire<'core> {
             core,
             ports,
             pool,
+            large,
             stats,
             events,
             helpers,
@@ -220,13 +223,18 @@ fn queue(
     }
 }
 
+/// Bytes of the longest frame that the pool's buffers hold.
+fn room(pool: &Mempool) -> usize {
+    usize::from(pool.data_room()).saturating_sub(dpdk::limits::HEADROOM_BYTES)
+}
+
 impl Wire<'_> {
     /// A buffer of `len` bytes for a frame that leaves by that port. `Err` says whether to count it as sent.
-    fn blank(&mut self, position: usize, len: usize) -> Result<Mbuf, bool> {
+    fn blank(&mut self, position: usize, len: usize, pool: Mempool) -> Result<Mbuf, bool> {
         if !self.has_room(position) {
             return Err(false);
         }
-        let Some(mut packet) = self.pool.alloc() else {
+        let Some(mut packet) = pool.alloc() else {
             self.stats.add(Counter::NoBuffer, 1);
             return Err(false);
         };
@@ -255,7 +263,7 @@ impl Effects for Wire<'_> {
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool {
         let position = port_position(segment, to);
-        match self.blank(position, len) {
+        match self.blank(position, len, self.pool) {
             Ok(mut packet) => {
                 let written = write(packet.frame_mut());
                 self.send_written(position, packet, written);
@@ -273,6 +281,7 @@ impl Effects for Wire<'_> {
         {
             Some(Transmit::Own(queue)) => Finishing {
                 checksums: queue.offloads().tx_checksum,
+                cuts: queue.offloads().tx_segmentation && self.large.is_some(),
             },
             // The core that has the port's queue takes frames as they are.
             Some(Transmit::Core(_)) | None => Finishing::default(),
@@ -287,7 +296,11 @@ impl Effects for Wire<'_> {
         write: &mut WriteUnfinished<'_>,
     ) -> bool {
         let position = port_position(segment, to);
-        match self.blank(position, len) {
+        let pool = match self.large {
+            Some(large) if len > room(&self.pool) => large,
+            _ => self.pool,
+        };
+        match self.blank(position, len, pool) {
             Ok(mut packet) => {
                 if let Some((written, left)) = write(packet.frame_mut()) {
                     packet.leave_unfinished(left);

@@ -217,6 +217,16 @@ pub(crate) fn open(
     })
 }
 
+impl Ports {
+    /// A port cuts large segments.
+    pub(crate) fn cut(&self) -> bool {
+        self.per_core.iter().flatten().any(|port| match &port.tx {
+            Transmit::Own(queue) => queue.offloads().tx_segmentation,
+            Transmit::Core(_) => false,
+        })
+    }
+}
+
 /// The ports do the spreading only if each offers a queue per core and both ends of a segment agree on the core.
 fn spread(infos: &[&PortInfo], cores: usize) -> Spread {
     if cores <= 1 {

@@ -136,6 +136,7 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
             core,
             ports: share,
             pool,
+            large: None,
             stats: Arc::clone(&stats),
             events: EventProducer::create(core, sluice_shm::limits::EVENT_RING_BYTES_MIN)
                 .expect("a ring")
