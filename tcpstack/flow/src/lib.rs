@@ -1,9 +1,10 @@
-//! The per-core flow table, the handshake observer and the timer wheel.
+//! The per-core flow table, the handshake observer, the timer wheel and the reassembly of fragments.
 //!
-//! All three belong to one core, are given the time, and cost the same however many flows there are.
+//! All of them belong to one core, are given the time, and cost the same however many flows there are.
 
 #![forbid(unsafe_code)]
 
+mod fragments;
 pub mod limits;
 mod observation;
 mod observer;
@@ -11,6 +12,7 @@ mod recorded;
 mod table;
 mod wheel;
 
+pub use fragments::{Packet, Reassembled, Reassembler, Unreassembled};
 pub use observation::{Disregard, Irregularity, Observation, Role};
 pub use observer::Observer;
 pub use recorded::{Half, Recorded, TimestampClock};

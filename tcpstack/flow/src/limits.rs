@@ -1,5 +1,7 @@
 //! Every bound of this crate, with its unit in the name.
 
+use core::time::Duration;
+
 /// The most flows one table may be made for. Twice this many buckets are indexed by 32 bits of hash.
 pub const FLOWS_MAX: usize = 1 << 28;
 
@@ -30,6 +32,32 @@ pub const PEER_MSS_BYTES_MIN: u16 = 88;
 /// What one observed flow costs besides its key: with the key it fills three cache lines.
 pub const OBSERVER_BYTES_MAX: usize = 128;
 
+/// Datagrams of one core whose fragments are collected at the same time.
+pub const FRAGMENTED_DATAGRAMS_MAX: usize = 512;
+
+/// Fragments of one datagram: the longest one over Ethernet has 45. What is cut finer is cut to hide something.
+pub const FRAGMENTS_PER_DATAGRAM_MAX: usize = 64;
+
+/// Frames that one core holds because the rest of their datagrams is missing.
+pub const FRAGMENT_PACKETS_HELD_MAX: usize = 1_000;
+
+/// Bytes of those frames: what Linux takes for all of a host's fragments (`ipfrag_high_thresh`).
+pub const FRAGMENT_BYTES_HELD_MAX: usize = 4 * 1024 * 1024;
+
+/// Datagrams given up in one call: a flood of fragments that all run out at once cannot stall others.
+pub const FRAGMENTS_EXPIRED_PER_CALL: usize = 16;
+
+/// How long the rest of an IPv4 datagram is waited for: what Linux waits (`ipfrag_time`); RFC 1122 3.3.2 asks for 60 to 120
+/// seconds, which is for an attacker more than for anybody else.
+pub const IPV4_REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the rest of an IPv6 datagram is waited for (RFC 8200 4.5).
+pub const IPV6_REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(60);
+
+const _: () = assert!(FRAGMENTS_PER_DATAGRAM_MAX < FRAGMENT_PACKETS_HELD_MAX);
+const _: () =
+    assert!(FRAGMENTS_PER_DATAGRAM_MAX * 1480 > sluice_packet::limits::IP_LENGTH_BYTES_MAX);
+const _: () = assert!(FRAGMENT_BYTES_HELD_MAX > 2 * sluice_packet::limits::IP_LENGTH_BYTES_MAX);
 const _: () = assert!(
     TIMER_SLOTS_PER_LEVEL == u64::BITS as usize,
     "one word says which slots of a level are in use"

@@ -7,13 +7,13 @@ use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
 
 use crate::frame::Place;
 use crate::ip::{Ip, PROTOCOL_GRE, PROTOCOL_IPV4, PROTOCOL_IPV6, PROTOCOL_TCP, Part};
-use crate::ipv6::{DESTINATION_OPTIONS, FRAGMENT, FRAGMENT_HEADER_BYTES, HOP_BY_HOP, ROUTING};
-use crate::limits::{IP_LENGTH_BYTES_MAX, IPV6_HEADER_BYTES};
+use crate::ipv6::{DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING};
+use crate::limits::IPV6_HEADER_BYTES;
 use crate::tunnel::lengthened;
 use crate::{Opaque, SegmentId, TunnelId, VlanStack, icmp};
 
 /// What the fragments of one datagram have in common.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FragmentKey {
     /// The segment it crosses.
     pub segment: SegmentId,
@@ -158,5 +158,3 @@ impl FragmentFrame {
         Some(whole)
     }
 }
-
-const _: () = assert!(FRAGMENT_HEADER_BYTES < IP_LENGTH_BYTES_MAX);

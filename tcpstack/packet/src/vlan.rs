@@ -1,5 +1,6 @@
 //! VLAN tags.
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
@@ -110,6 +111,18 @@ impl PartialEq for VlanStack {
 }
 
 impl Eq for VlanStack {}
+
+impl Ord for VlanStack {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
+impl PartialOrd for VlanStack {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Hash for VlanStack {
     fn hash<H: Hasher>(&self, state: &mut H) {

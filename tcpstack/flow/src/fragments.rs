@@ -1,0 +1,387 @@
+//! IP fragments put together, so that nothing hides in the way a datagram was cut.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use sluice_packet::limits::IP_LENGTH_BYTES_MAX;
+use sluice_packet::{Ecn, FragmentFrame, FragmentKey, Instant, PacketBuf, Side};
+
+use crate::limits::{
+    FRAGMENT_BYTES_HELD_MAX, FRAGMENT_PACKETS_HELD_MAX, FRAGMENTED_DATAGRAMS_MAX,
+    FRAGMENTS_EXPIRED_PER_CALL, FRAGMENTS_PER_DATAGRAM_MAX, IPV4_REASSEMBLY_TIMEOUT,
+    IPV6_REASSEMBLY_TIMEOUT,
+};
+
+mod packet;
+
+pub use packet::{Packet, Reassembled};
+
+/// Why fragments are given back and their datagram is not.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Unreassembled {
+    /// Two of them claim the same bytes. Later ones of the same datagram go the same way.
+    Overlap,
+    /// The very fragment is held already.
+    Duplicate,
+    /// A length that is no multiple of eight before the end, an end that moves, bytes behind the end, a datagram longer than
+    /// 65,535 bytes, a wrong header checksum, or congestion marks that contradict each other.
+    Malformed,
+    /// More of them than a datagram may have.
+    TooMany,
+    /// The rest did not come in time.
+    TimedOut,
+    /// It made room for others.
+    Full,
+}
+
+impl Unreassembled {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Overlap,
+        Self::Duplicate,
+        Self::Malformed,
+        Self::TooMany,
+        Self::TimedOut,
+        Self::Full,
+    ];
+}
+
+/// Collects the fragments of one core until their datagrams are whole.
+///
+/// A datagram of which no byte was sent twice is given on as what it is, with its fragments as they came; of any other
+/// nothing is given on: what one receiver makes of an overlap is not what the next one makes of it. So a tiny first fragment
+/// (RFC 1858), or a second one that rewrites its ports (RFC 3128), never reaches anybody alone.
+pub struct Reassembler<B> {
+    datagrams: BTreeMap<Key, Datagram<B>>,
+    /// When each of them is given up. The number tells those of one moment apart.
+    deadlines: BTreeMap<(Instant, u64), Key>,
+    begun: u64,
+    packets: usize,
+    bytes: usize,
+}
+
+type Key = (FragmentKey, bool);
+
+struct Datagram<B> {
+    deadline: (Instant, u64),
+    parts: Vec<Part<B>>,
+    first: Option<FragmentFrame>,
+    /// Bytes of the datagram's data, once the last fragment has said it.
+    end: Option<usize>,
+    received: usize,
+    /// One bit for each congestion mark that was seen.
+    marks: u8,
+    /// Nothing of it is given on any more.
+    spoilt: Option<Unreassembled>,
+}
+
+struct Part<B> {
+    packet: Packet<B>,
+    offset: usize,
+    payload: core::ops::Range<usize>,
+}
+
+impl<B: PacketBuf> Reassembler<B> {
+    /// Holds nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            datagrams: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            begun: 0,
+            packets: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Frames held now.
+    #[must_use]
+    pub const fn packets(&self) -> usize {
+        self.packets
+    }
+
+    /// Bytes of the frames held now.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes a frame that came in at `side` and is `fragment`. Gives back the whole datagram, its fragments in the order in
+    /// which they came, when this was the last that was missing. What will never be whole goes through `give_back`.
+    pub fn offer(
+        &mut self,
+        packet: Packet<B>,
+        fragment: &FragmentFrame,
+        side: Side,
+        now: Instant,
+        give_back: &mut impl FnMut(B, Unreassembled),
+    ) -> Option<Packet<B>> {
+        if !fragment.header_ok(packet.frame()) {
+            // Its receiver drops it before it looks where it belongs.
+            each(packet, Unreassembled::Malformed, give_back);
+            return None;
+        }
+        let key = (fragment.key, side == Side::A);
+        let frames = packet.frames();
+        let len = packet.frame().len();
+        if !self.datagrams.contains_key(&key) {
+            self.make_room(FRAGMENTED_DATAGRAMS_MAX - 1, 0, 0, give_back);
+        }
+        self.make_room(FRAGMENTED_DATAGRAMS_MAX, frames, len, give_back);
+        let datagram = self.begin(key, now);
+        match datagram.look_at(&packet, fragment) {
+            Ok(()) => {}
+            Err(Unreassembled::Duplicate) => {
+                each(packet, Unreassembled::Duplicate, give_back);
+                return None;
+            }
+            Err(why) => {
+                datagram.spoilt = Some(why);
+                let parts = core::mem::take(&mut datagram.parts);
+                self.release(parts, why, give_back);
+                each(packet, why, give_back);
+                return None;
+            }
+        }
+        datagram.put(packet, fragment);
+        let complete = datagram.is_complete();
+        self.packets += frames;
+        self.bytes += len;
+        if !complete {
+            return None;
+        }
+        let datagram = self.end(&key)?;
+        match datagram.whole() {
+            Some(frame) => {
+                let mut fragments = Vec::with_capacity(datagram.parts.len());
+                for part in datagram.parts {
+                    self.packets -= part.packet.frames();
+                    self.bytes -= part.packet.frame().len();
+                    part.packet.each(&mut |fragment| fragments.push(fragment));
+                }
+                Some(Packet::reassembled(frame, fragments))
+            }
+            None => {
+                self.release(datagram.parts, Unreassembled::Malformed, give_back);
+                None
+            }
+        }
+    }
+
+    /// Gives up what did not become whole in time, so much of it per call that a flood cannot stall others. True if there is
+    /// more.
+    pub fn expire(&mut self, now: Instant, give_back: &mut impl FnMut(B, Unreassembled)) -> bool {
+        for _ in 0..FRAGMENTS_EXPIRED_PER_CALL {
+            match self.deadlines.first_key_value() {
+                Some(((deadline, _), _)) if *deadline <= now => {}
+                _ => return false,
+            }
+            self.give_up_first(Unreassembled::TimedOut, give_back);
+        }
+        true
+    }
+
+    /// When [`expire`](Self::expire) has something to do.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let ((deadline, _), _) = self.deadlines.first_key_value()?;
+        Some(*deadline)
+    }
+
+    fn begin(&mut self, key: Key, now: Instant) -> &mut Datagram<B> {
+        let Self {
+            datagrams,
+            deadlines,
+            begun,
+            ..
+        } = self;
+        datagrams.entry(key).or_insert_with(|| {
+            *begun += 1;
+            let deadline = (now + timeout(&key.0), *begun);
+            deadlines.insert(deadline, key);
+            Datagram {
+                deadline,
+                parts: Vec::new(),
+                first: None,
+                end: None,
+                received: 0,
+                marks: 0,
+                spoilt: None,
+            }
+        })
+    }
+
+    fn end(&mut self, key: &Key) -> Option<Datagram<B>> {
+        let datagram = self.datagrams.remove(key)?;
+        self.deadlines.remove(&datagram.deadline);
+        Some(datagram)
+    }
+
+    /// Gives up the oldest until there are at most so many datagrams, and room for that many frames and bytes more.
+    fn make_room(
+        &mut self,
+        datagrams: usize,
+        frames: usize,
+        bytes: usize,
+        give_back: &mut impl FnMut(B, Unreassembled),
+    ) {
+        while !self.datagrams.is_empty()
+            && (self.datagrams.len() > datagrams
+                || self.packets + frames > FRAGMENT_PACKETS_HELD_MAX
+                || self.bytes + bytes > FRAGMENT_BYTES_HELD_MAX)
+        {
+            self.give_up_first(Unreassembled::Full, give_back);
+        }
+    }
+
+    fn give_up_first(&mut self, why: Unreassembled, give_back: &mut impl FnMut(B, Unreassembled)) {
+        let Some((_, key)) = self.deadlines.first_key_value() else {
+            return;
+        };
+        let key = *key;
+        if let Some(datagram) = self.end(&key) {
+            self.release(datagram.parts, why, give_back);
+        }
+    }
+
+    fn release(
+        &mut self,
+        parts: Vec<Part<B>>,
+        why: Unreassembled,
+        give_back: &mut impl FnMut(B, Unreassembled),
+    ) {
+        for part in parts {
+            self.packets -= part.packet.frames();
+            self.bytes -= part.packet.frame().len();
+            each(part.packet, why, give_back);
+        }
+    }
+}
+
+impl<B: PacketBuf> Datagram<B> {
+    /// Whether the fragment fits those that are held.
+    fn look_at(&self, packet: &Packet<B>, fragment: &FragmentFrame) -> Result<(), Unreassembled> {
+        //= https://www.rfc-editor.org/rfc/rfc5722#section-4
+        //# When reassembling an IPv6 datagram, if one or more its constituent
+        //# fragments is determined to be an overlapping fragment, the entire
+        //# datagram (and any constituent fragments, including those not yet
+        //# received) MUST be silently discarded.
+        if let Some(why) = self.spoilt {
+            return Err(why);
+        }
+        let data = fragment.payload(packet.frame());
+        let begin = usize::from(fragment.offset);
+        let end = begin + data.len();
+        let last = !fragment.more;
+        if data.is_empty() || (!last && data.len() % 8 != 0) || end > IP_LENGTH_BYTES_MAX {
+            return Err(Unreassembled::Malformed);
+        }
+        for part in &self.parts {
+            let part_end = part.offset + part.payload.len();
+            if end <= part.offset || part_end <= begin {
+                continue;
+            }
+            let same = (part.offset, part_end) == (begin, end)
+                && self.end.is_some_and(|known| known == end) == last
+                && part.packet.frame().get(part.payload.clone()) == Some(data);
+            return Err(if same {
+                Unreassembled::Duplicate
+            } else {
+                Unreassembled::Overlap
+            });
+        }
+        if last && (self.end.is_some() || self.parts.iter().any(|part| part.offset > begin)) {
+            return Err(Unreassembled::Malformed);
+        }
+        if self.end.is_some_and(|known| end > known) {
+            return Err(Unreassembled::Malformed);
+        }
+        if self.parts.len() >= FRAGMENTS_PER_DATAGRAM_MAX {
+            return Err(Unreassembled::TooMany);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, packet: Packet<B>, fragment: &FragmentFrame) {
+        if fragment.offset == 0 {
+            self.first = Some(*fragment);
+        }
+        if !fragment.more {
+            self.end = Some(usize::from(fragment.offset) + fragment.payload_len());
+        }
+        self.received += fragment.payload_len();
+        self.marks |= 1 << Ecn::of_traffic_class(fragment.traffic_class).bits();
+        self.parts.push(Part {
+            packet,
+            offset: usize::from(fragment.offset),
+            payload: fragment.payload_range(),
+        });
+    }
+
+    fn is_complete(&self) -> bool {
+        self.end == Some(self.received)
+    }
+
+    /// The frame that was cut.
+    fn whole(&self) -> Option<Vec<u8>> {
+        let (first, end) = (self.first.as_ref()?, self.end?);
+        let holder = self.parts.iter().find(|part| part.offset == 0)?;
+        let mark = whole_mark(self.marks)?;
+        let mut frame = first.header_of_whole(holder.packet.frame(), end, mark.bits())?;
+        let header = frame.len();
+        frame.resize(header + end, 0);
+        for part in &self.parts {
+            let from = part.packet.frame().get(part.payload.clone())?;
+            let begin = header + part.offset;
+            frame
+                .get_mut(begin..begin + from.len())?
+                .copy_from_slice(from);
+        }
+        Some(frame)
+    }
+}
+
+/// The congestion mark of a datagram whose fragments have these (RFC 3168 5.3): one that is marked marks the whole, unless
+/// another one says that nobody would listen, which makes the whole invalid.
+fn whole_mark(marks: u8) -> Option<Ecn> {
+    let seen = |mark: Ecn| marks & 1 << mark.bits() != 0;
+    if seen(Ecn::Ce) {
+        return (!seen(Ecn::NotEct)).then_some(Ecn::Ce);
+    }
+    Some(match (seen(Ecn::NotEct), seen(Ecn::Ect0)) {
+        (true, _) => Ecn::NotEct,
+        (false, true) => Ecn::Ect0,
+        (false, false) => Ecn::Ect1,
+    })
+}
+
+fn timeout(key: &FragmentKey) -> Duration {
+    if key.source.is_ipv4() {
+        IPV4_REASSEMBLY_TIMEOUT
+    } else {
+        IPV6_REASSEMBLY_TIMEOUT
+    }
+}
+
+fn each<B>(packet: Packet<B>, why: Unreassembled, give_back: &mut impl FnMut(B, Unreassembled)) {
+    packet.each(&mut |fragment| give_back(fragment, why));
+}
+
+impl<B: PacketBuf> Default for Reassembler<B> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> fmt::Debug for Reassembler<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reassembler")
+            .field("packets", &self.packets)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
