@@ -88,6 +88,32 @@ counters! {
     ForwardedPackets, Counter, "forwarded-packets", "Frames forwarded at layer 2 as they came.";
     ForwardedBytes, Counter, "forwarded-bytes", "Bytes of frames forwarded at layer 2 as they came.";
 
+    OpaqueTruncated, Counter, "uninspected-truncated", "Shorter than its headers say.";
+    OpaqueArp, Counter, "uninspected-arp", "ARP.";
+    OpaqueNotIp, Counter, "uninspected-not-ip", "Neither IPv4 nor IPv6.";
+    OpaqueNotTcp, Counter, "uninspected-not-tcp", "IP that carries neither TCP nor a tunnel, nor an ICMP error about TCP.";
+    OpaqueOtherFragment, Counter, "uninspected-other-fragment", "A fragment of a datagram that carries neither TCP nor a tunnel nor ICMP.";
+    OpaqueVlanTooDeep, Counter, "uninspected-vlan-too-deep", "More VLAN tags than are looked behind.";
+    OpaqueBadHeader, Counter, "uninspected-bad-header", "A header that contradicts itself: version, header length, data offset.";
+    OpaqueBadAddress, Counter, "uninspected-bad-address", "An end that cannot be one of a connection: unspecified, multicast, broadcast, or the other end itself.";
+    OpaqueSourceRoute, Counter, "uninspected-source-route", "The destination is only a stop on a source route (IPv4 option or IPv6 routing header).";
+    OpaqueIpv6Extension, Counter, "uninspected-ipv6-extension", "An IPv6 extension header or option that its receiver does not accept where it stands.";
+    OpaqueIpv6ChainTooLong, Counter, "uninspected-ipv6-chain-too-long", "More IPv6 extension headers than are looked behind.";
+    OpaqueAuthenticated, Counter, "uninspected-authenticated", "An IPsec authentication header.";
+    OpaqueEncrypted, Counter, "uninspected-encrypted", "An IPsec encapsulating security payload.";
+    OpaqueGreChecksum, Counter, "uninspected-gre-checksum", "GRE with a checksum.";
+    OpaqueGreRouting, Counter, "uninspected-gre-routing", "GRE with a routing field, or other bits of its first definition.";
+    OpaqueGreSequence, Counter, "uninspected-gre-sequence", "GRE with sequence numbers.";
+    OpaqueGreVersion, Counter, "uninspected-gre-version", "GRE of another version than 0.";
+    OpaqueGrePayload, Counter, "uninspected-gre-payload", "GRE that carries neither IPv4 nor IPv6.";
+    OpaqueSecondTunnel, Counter, "uninspected-second-tunnel", "A tunnel within a tunnel.";
+    OpaqueGtp, Counter, "uninspected-gtp", "A GTP user plane tunnel.";
+
+    DatagramsReassembled, Counter, "datagrams-reassembled", "Datagrams put together from fragments.";
+    FragmentsHeld, Gauge, "fragments-held", "Frames held now because the rest of their datagram is missing.";
+    IcmpErrorsTaken, Counter, "icmp-errors-taken", "ICMP errors about flows taken over that changed something.";
+    IcmpErrorsIgnored, Counter, "icmp-errors-ignored", "ICMP errors about flows taken over that quote nothing that is on its way, or say nothing of use.";
+
     FlowsObserved, Gauge, "flows-observed", "Flows watched or held now, not taken over.";
     FlowsTaken, Gauge, "flows-taken", "Flows taken over now.";
     SessionLoad, Gauge, "session-load", "Inspected sessions against the limit, told by the first core: 0 normal, 1 warning, 2 critical, 3 reached.";

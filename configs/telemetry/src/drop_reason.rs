@@ -54,6 +54,20 @@ drop_reasons! {
         "The flow was taken over and has ended; the frame came late.";
     UnknownSegment, "unknown-segment",
         "The port belongs to no segment of the current generation.";
+    FragmentOverlap, "fragment-overlap",
+        "A fragment of a datagram of which two claim the same bytes.";
+    FragmentDuplicate, "fragment-duplicate",
+        "The very fragment is held already.";
+    FragmentMalformed, "fragment-malformed",
+        "A fragment that contradicts itself or the others of its datagram, or whose header checksum is wrong.";
+    FragmentTooMany, "fragment-too-many",
+        "A fragment of a datagram that was cut into more pieces than are put together.";
+    FragmentTimeout, "fragment-timeout",
+        "The rest of the fragment's datagram did not come in time.";
+    FragmentTableFull, "fragment-table-full",
+        "The fragment made room for younger ones.";
+    Ipv6ChainTooLong, "ipv6-chain-too-long",
+        "The frame has more IPv6 extension headers than are looked behind.";
     FrameTooLong, "frame-too-long",
         "The frame is longer than a packet buffer or than the other port's MTU.";
 }

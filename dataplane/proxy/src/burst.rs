@@ -1,10 +1,11 @@
 //! A burst of packets: parsed and looked up together, so that their cache misses overlap, then worked off one by one in
 //! the order in which they came.
 
-use sluice_flow::FlowHash;
+use sluice_flow::{FlowHash, Packet};
 use sluice_packet::{Frame, PacketBuf, SegmentId, Side, parse};
 
 use crate::Now;
+use crate::intake::Frames;
 use crate::limits::BURST_PACKETS_MAX;
 use crate::output::Output;
 use crate::worker::Worker;
@@ -46,7 +47,8 @@ impl<B: PacketBuf> Worker<B> {
                 hash,
             } in burst.drain(..)
             {
-                self.on_frame(segment, from, packet, &frame, hash, now, out);
+                let packet = Packet::Whole(packet);
+                self.on_frame(segment, from, packet, &frame, hash, now, &mut Frames(out));
             }
         }
         self.burst = burst;

@@ -13,6 +13,7 @@ mod generation;
 mod hold;
 mod holding;
 mod identity;
+mod intake;
 mod learn;
 mod leaves;
 pub mod limits;

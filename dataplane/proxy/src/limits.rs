@@ -5,6 +5,9 @@ use core::time::Duration;
 /// Packets that are parsed and looked up before the first of them is worked on.
 pub const BURST_PACKETS_MAX: usize = 32;
 
+/// Times that what was put together from fragments may itself be one, outer and inner datagram counted.
+pub const REASSEMBLIES_PER_PACKET_MAX: usize = 2;
+
 /// Largest number of client packets held before the decision. A larger ClientHello is collected by taking over early.
 pub const HELD_PACKETS_MAX: usize = 64;
 

@@ -1,5 +1,6 @@
 //! What a worker hands back to the loop that drives it.
 
+use sluice_flow::Packet;
 use sluice_packet::{SegmentId, Side, Unfinished};
 use sluice_pki::{ForgeError, ForgeRequest, ForgedLeaf};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
@@ -71,6 +72,17 @@ pub trait Output<B>: Effects {
 
     /// Gives a packet back to its pool, and counts why.
     fn discard(&mut self, packet: B, reason: DropReason);
+
+    /// Gives a datagram that was put together from fragments to the core that owns its flow, if that is another one; the
+    /// other core takes it by [`crate::Worker::on_reassembled`].
+    fn reassembled(
+        &mut self,
+        _segment: SegmentId,
+        _from: Side,
+        packet: Packet<B>,
+    ) -> Option<Packet<B>> {
+        Some(packet)
+    }
 
     /// Gives a packet back to its pool whose content a session has taken.
     fn consume(&mut self, packet: B) {

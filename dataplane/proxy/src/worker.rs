@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sluice_flow::{FlowHash, FlowId, FlowTable, Irregularity, TimerWheel};
-use sluice_packet::{Frame, Instant, PacketBuf, SegmentId, Side, TcpFrame, parse};
+use sluice_flow::{FlowHash, FlowId, FlowTable, Irregularity, Packet, Reassembler, TimerWheel};
+use sluice_packet::{Frame, Instant, Opaque, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
 use sluice_random::{CoreRandom, RandomError};
 use sluice_telemetry::{Counter, DropReason, EndReason, LoadState, SessionSummary};
@@ -16,12 +16,13 @@ use crate::burst::Arrival;
 use crate::flow::{After, Blocked, Flow, State};
 use crate::generation::Generation;
 use crate::identity::{Identity, flow_facts};
+use crate::intake::{Frames, opaque_counter};
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
 use crate::limits::{BURST_PACKETS_MAX, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER_POLL};
 use crate::load::{SessionLoad, Thresholds};
 use crate::memory::{Charge, Memory, MemoryBudget};
-use crate::output::{ForgeDone, Output};
+use crate::output::{Effects, ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
 use crate::{Now, observing, passing, syn};
@@ -60,14 +61,15 @@ pub enum WorkerError {
 ///
 /// Sans-IO: packets, time and completions come in, and everything that leaves goes through [`Output`].
 pub struct Worker<B> {
-    pub(crate) table: FlowTable<Flow<B>>,
+    pub(crate) table: FlowTable<Flow<Packet<B>>>,
+    pub(crate) fragments: Reassembler<B>,
     pub(crate) shared: Shared,
     /// Where a burst is parsed into; empty between two of them.
     pub(crate) burst: Vec<Arrival<B>>,
     generation: Option<Arc<Generation>>,
     wheel: TimerWheel<FlowId>,
     /// Flows that something happened to since the last poll.
-    touched: VecDeque<FlowId>,
+    pub(crate) touched: VecDeque<FlowId>,
     /// Flows whose handshake found no budget, the longest waiting first. A turn looks at as many as it has budget for.
     starved: VecDeque<FlowId>,
     /// Flows forgotten to make room.
@@ -83,6 +85,7 @@ impl<B: PacketBuf> Worker<B> {
         let leaves = Leaves::new(settings.leaf_key, CoreRandom::new()?)?;
         Ok(Self {
             table: FlowTable::new(settings.flows_max, settings.hash_key),
+            fragments: Reassembler::new(),
             shared: Shared {
                 core,
                 tls: TlsContext::new()?,
@@ -127,23 +130,39 @@ impl<B: PacketBuf> Worker<B> {
         out: &mut impl Output<B>,
     ) {
         let frame = parse(segment, packet.frame());
-        self.on_frame(segment, from, packet, &frame, None, now, out);
+        let packet = Packet::Whole(packet);
+        self.on_frame(segment, from, packet, &frame, None, now, &mut Frames(out));
     }
 
     /// A packet that was parsed; `hash` is its flow's, where it is known already.
-    pub(crate) fn on_frame(
+    pub(crate) fn on_frame<O: Output<B>>(
         &mut self,
         segment: SegmentId,
         from: Side,
-        packet: B,
+        packet: Packet<B>,
         frame: &Frame,
         hash: Option<FlowHash>,
         now: Now,
-        out: &mut impl Output<B>,
+        out: &mut Frames<'_, O>,
     ) {
-        let Frame::Tcp(tcp) = frame else {
-            forward(segment, from, packet, out);
-            return;
+        let tcp = match frame {
+            Frame::Tcp(tcp) => tcp,
+            Frame::Fragment(fragment) => {
+                return self.on_fragment(segment, from, (packet, fragment), now, out);
+            }
+            Frame::IcmpError(error) => {
+                return self.on_icmp_error(from, (packet, error), now, out);
+            }
+            Frame::Other(why) => {
+                out.count(opaque_counter(*why), 1);
+                if *why == Opaque::Ipv6ChainTooLong {
+                    // Its receiver may well read on to the end.
+                    out.discard(packet, DropReason::Ipv6ChainTooLong);
+                } else {
+                    forward(segment, from, packet, out);
+                }
+                return;
+            }
         };
         let hash = hash.unwrap_or_else(|| self.table.hash(&tcp.key));
         match self.table.lookup_hashed(hash, &tcp.key) {
@@ -167,6 +186,8 @@ impl<B: PacketBuf> Worker<B> {
 
     /// Timers that are due, and a turn for every flow that something happened to. True if there was any work.
     pub fn poll(&mut self, now: Now, out: &mut impl Output<B>) -> bool {
+        let out = &mut Frames(out);
+        let more_fragments = self.expire_fragments(now, out);
         let Self {
             table,
             wheel,
@@ -179,7 +200,7 @@ impl<B: PacketBuf> Worker<B> {
                 touch(id, flow, touched);
             }
         });
-        let mut worked = !all;
+        let mut worked = !all || more_fragments;
         let mut budget = HANDSHAKE_STEPS_PER_POLL;
         for _ in 0..self.starved.len().min(HANDSHAKE_STEPS_PER_POLL) {
             let Some(id) = self.starved.pop_front() else {
@@ -207,6 +228,7 @@ impl<B: PacketBuf> Worker<B> {
     /// The process ends: both ends of every flow that is taken over are reset, for nobody stands in for them any more, and
     /// what is held is given back. Flows that pass go on by themselves.
     pub fn shutdown(&mut self, now: Now, out: &mut impl Output<B>) {
+        let out = &mut Frames(out);
         let flows: Vec<FlowId> = self.table.iter().map(|(id, _, _)| id).collect();
         for id in flows {
             if let Some(flow) = self.table.get_mut(id)
@@ -239,7 +261,8 @@ impl<B: PacketBuf> Worker<B> {
     #[must_use]
     pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
         if self.touched.is_empty() && self.starved.is_empty() {
-            self.wheel.next_timeout()
+            let fragments = self.fragments.next_timeout();
+            fragments.into_iter().chain(self.wheel.next_timeout()).min()
         } else {
             Some(now)
         }
@@ -261,6 +284,7 @@ impl<B: PacketBuf> Worker<B> {
         out.gauge(Counter::RandomReseeds, self.shared.leaves.reseeds());
         out.gauge(Counter::FlowsEvicted, self.evicted);
         self.shared.memory.gauges(out);
+        out.gauge(Counter::FragmentsHeld, self.fragments.packets() as u64);
     }
 
     /// Up to `limit` of this core's flows: those first that are never evicted, the taken-over ones before the others.
@@ -280,10 +304,10 @@ impl<B: PacketBuf> Worker<B> {
     fn on_unknown(
         &mut self,
         (from, reuses): (Side, bool),
-        mut packet: B,
+        mut packet: Packet<B>,
         tcp: &TcpFrame,
         now: Now,
-        out: &mut impl Output<B>,
+        out: &mut impl Output<Packet<B>>,
     ) {
         let Some(generation) = &self.generation else {
             forward(tcp.key.segment, from, packet, out);
@@ -372,10 +396,10 @@ impl<B: PacketBuf> Worker<B> {
         &mut self,
         id: FlowId,
         from: Side,
-        packet: B,
+        packet: Packet<B>,
         tcp: &TcpFrame,
         now: Now,
-        out: &mut impl Output<B>,
+        out: &mut impl Output<Packet<B>>,
     ) {
         let Some(flow) = self.table.get_mut(id) else {
             forward(tcp.key.segment, from, packet, out);
@@ -412,7 +436,13 @@ impl<B: PacketBuf> Worker<B> {
         }
     }
 
-    fn service(&mut self, id: FlowId, budget: &mut usize, now: Now, out: &mut impl Output<B>) {
+    fn service(
+        &mut self,
+        id: FlowId,
+        budget: &mut usize,
+        now: Now,
+        out: &mut impl Output<Packet<B>>,
+    ) {
         let Some(flow) = self.table.get_mut(id) else {
             return;
         };
@@ -489,14 +519,20 @@ impl<B: PacketBuf> Worker<B> {
         }
     }
 
-    fn remove(&mut self, id: FlowId, now: Now, out: &mut impl Output<B>) {
+    fn remove(&mut self, id: FlowId, now: Now, out: &mut impl Output<Packet<B>>) {
         if let Some(removed) = self.table.remove(id) {
             self.forget(removed.value, EndReason::Stopped, now, out);
         }
     }
 
     /// Gives back what a flow held that is no longer in the table.
-    fn forget(&mut self, mut flow: Flow<B>, why: EndReason, now: Now, out: &mut impl Output<B>) {
+    fn forget(
+        &mut self,
+        mut flow: Flow<Packet<B>>,
+        why: EndReason,
+        now: Now,
+        out: &mut impl Output<Packet<B>>,
+    ) {
         if let Some((timer, _)) = flow.alarm {
             self.wheel.cancel(timer);
         }
@@ -520,14 +556,19 @@ impl<B: PacketBuf> Worker<B> {
     }
 }
 
-fn touch<B>(id: FlowId, flow: &mut Flow<B>, touched: &mut VecDeque<FlowId>) {
+pub(crate) fn touch<B>(id: FlowId, flow: &mut Flow<B>, touched: &mut VecDeque<FlowId>) {
     if !flow.queued {
         flow.queued = true;
         touched.push_back(id);
     }
 }
 
-fn forward<B: PacketBuf>(segment: SegmentId, from: Side, packet: B, out: &mut impl Output<B>) {
+pub(crate) fn forward<B: PacketBuf>(
+    segment: SegmentId,
+    from: Side,
+    packet: B,
+    out: &mut impl Output<B>,
+) {
     out.count(Counter::ForwardedPackets, 1);
     out.count(Counter::ForwardedBytes, packet.frame().len() as u64);
     out.forward(segment, from.other(), packet);

@@ -274,7 +274,8 @@ impl<B: PacketBuf> Datagram<B> {
         let begin = usize::from(fragment.offset);
         let end = begin + data.len();
         let last = !fragment.more;
-        if data.is_empty() || (!last && data.len() % 8 != 0) || end > IP_LENGTH_BYTES_MAX {
+        if data.is_empty() || (!last && !data.len().is_multiple_of(8)) || end > IP_LENGTH_BYTES_MAX
+        {
             return Err(Unreassembled::Malformed);
         }
         for part in &self.parts {

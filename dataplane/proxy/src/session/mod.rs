@@ -7,6 +7,7 @@ mod account;
 mod awaiting_leaf;
 mod collecting;
 mod half;
+mod icmp;
 mod meeting_client;
 mod meeting_origin;
 mod relay;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use sluice_packet::{
-    Frame, Instant, PathTemplate, SeqNum, TcpFlags, TcpSegment, VlanStack, emit, parse,
+    Encapsulation, Frame, Instant, PathTemplate, SeqNum, TcpFlags, TcpSegment, VlanStack, emit,
+    parse,
 };
 use sluice_tcp::{Config, Connection, Opening};
 
@@ -424,6 +425,11 @@ impl End {
         ));
     }
 
+    /// Lets what this end sends go through a tunnel.
+    pub fn tunnel(&mut self, outer: Encapsulation) {
+        self.path = self.path.map(|path| path.within(Some(outer)));
+    }
+
     /// A segment that the connection itself would not send.
     pub fn stray(&self, seq: u32, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
         let path = self.path.unwrap();
@@ -497,7 +503,7 @@ fn internet_sum(bytes: &[u8], start: u32) -> u32 {
     })
 }
 
-fn internet_checksum(bytes: &[u8], start: u32) -> u16 {
+pub fn internet_checksum(bytes: &[u8], start: u32) -> u16 {
     let mut sum = internet_sum(bytes, start);
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -15,6 +15,7 @@
 )]
 
 pub mod certificates;
+pub mod cut;
 pub mod end;
 pub mod output;
 pub mod script;
@@ -23,7 +24,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_packet::{Frame, Instant, SegmentId, Side, TestBuf, parse};
+use sluice_flow::{Packet, Reassembler};
+use sluice_packet::{Frame, Instant, PacketBuf, SegmentId, Side, TestBuf, parse};
 use sluice_pki::{LeafKey, forge};
 use sluice_proxy::{ForgeDone, Generation, MemoryBudget, Now, SessionLoad, Worker, WorkerSettings};
 use sluice_random::CoreRandom;
@@ -130,10 +132,15 @@ pub struct World {
     generations: u64,
     /// The worker gets what an end has sent in one burst, not packet by packet.
     pub bursts: bool,
+    /// What a router between an end and the appliance makes of each frame.
+    pub router: Option<Router>,
+    /// What each end puts together of fragments.
+    receivers: [Reassembler<TestBuf>; 2],
 }
 
 /// Frames in place of one.
 pub type Tamper = Box<dyn FnMut(Vec<u8>) -> Vec<Vec<u8>>>;
+pub type Router = Box<dyn FnMut(Side, Vec<u8>) -> Vec<Vec<u8>>>;
 
 pub fn generation(number: u64, settings: &Settings, pki: &Pki) -> Result<Arc<Generation>, String> {
     let documents = [
@@ -211,6 +218,8 @@ impl World {
             tamper: None,
             generations: 1,
             bursts: false,
+            router: None,
+            receivers: [Reassembler::new(), Reassembler::new()],
         }
     }
 
@@ -276,7 +285,11 @@ impl World {
                 Side::A => (&mut self.client, &mut self.wire_to_client),
                 Side::B => (&mut self.origin, &mut self.wire_to_origin),
             };
-            end.receive(&frame, now.mono);
+            let receiver = &mut self.receivers[usize::from(side == Side::B)];
+            match whole(receiver, &frame, now.mono) {
+                Some(whole) => end.receive(whole.frame(), now.mono),
+                None => end.receive(&frame, now.mono),
+            }
             wire.push(frame);
         }
         moved
@@ -284,6 +297,13 @@ impl World {
 
     fn arrive(&mut self, side: Side, frames: Vec<Vec<u8>>) {
         let now = self.now();
+        let frames = match &mut self.router {
+            Some(router) => frames
+                .into_iter()
+                .flat_map(|frame| router(side, frame))
+                .collect(),
+            None => frames,
+        };
         let packets = frames.into_iter().map(TestBuf);
         if self.bursts {
             self.worker
@@ -355,6 +375,21 @@ impl World {
             .map(|frame| payload_len(frame))
             .sum()
     }
+}
+
+/// What an end makes of a frame that is the last missing fragment of a datagram.
+fn whole(
+    receiver: &mut Reassembler<TestBuf>,
+    frame: &[u8],
+    now: Instant,
+) -> Option<Packet<TestBuf>> {
+    let Frame::Fragment(fragment) = parse(SEGMENT, frame) else {
+        return None;
+    };
+    let packet = Packet::Whole(TestBuf(frame.to_vec()));
+    receiver.offer(packet, &fragment, Side::A, now, &mut |_, why| {
+        panic!("a fragment is dropped by its receiver: {why:?}")
+    })
 }
 
 pub fn payload_len(frame: &[u8]) -> usize {

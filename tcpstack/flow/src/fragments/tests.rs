@@ -242,6 +242,9 @@ fn e111_f5_an_outer_datagram_that_was_cut_is_put_together_before_the_inner_one()
 
 #[test]
 fn e111_any_overlap_spoils_the_whole_datagram_and_what_comes_later_of_it() {
+    //= https://www.rfc-editor.org/rfc/rfc5722#section-4
+    //= type=test
+    //# When reassembling an IPv6 datagram, if one or more its constituent
     for v6 in [false, true] {
         let frame = whole(&path(v6, None), &[0x5a; 400]);
         let all = cuts(&frame, 18, &[200]);

@@ -218,6 +218,9 @@ fn p82_e105_a_wrong_checksum_is_told() {
 
 #[test]
 fn f6_f7_p102_every_reason_to_stay_opaque() {
+    //= https://www.rfc-editor.org/rfc/rfc2784#section-2.3
+    //= type=test
+    //# A receiver MUST discard a packet where any of bits 1-5 are non-zero,
     let v4 = smoltcp_frame(false, &[], b"xxxxxxxx");
     let v6 = smoltcp_frame(true, &[], b"xxxxxxxx");
     let changed = |frame: &[u8], at: usize, byte: u8| {
