@@ -11,6 +11,7 @@ use sluice_telemetry::{Counter, DecisionCode, SessionPhase, Verdict};
 use sluice_tls::{ClientHelloReader, HelloProgress};
 
 use super::craft::Craft;
+use super::defrag::Defrag;
 use super::receiver::{ORIGIN_ISS, Profile, Receiver};
 use super::world::{App, PROFILE, Pki, Settings, World};
 
@@ -107,6 +108,7 @@ impl Outcome {
 pub struct Run {
     pub world: World,
     pub receiver: Receiver,
+    defrag: Defrag,
     pub client: SocketAddrV4,
     pub server: SocketAddrV4,
     /// What the appliance or the receiver sent to the client.
@@ -127,6 +129,7 @@ impl Run {
         Self {
             world: World::with(settings, &PKI, nobody(), nobody()),
             receiver: Receiver::new(profile),
+            defrag: Defrag::default(),
             client: CLIENT.parse().unwrap(),
             server: way.server(),
             to_client: Vec::new(),
@@ -216,7 +219,8 @@ impl Run {
                     self.to_client.extend(Craft::read(&frame));
                     continue;
                 }
-                let answer = self.receiver.on_frame(&frame);
+                let whole = self.defrag.on_frame(&frame, &self.receiver.profile);
+                let answer = whole.and_then(|whole| self.receiver.on_frame(&whole));
                 self.to_origin.push(frame);
                 if let Some(answer) = answer
                     && !self.mute

@@ -13,6 +13,8 @@
 )]
 
 mod craft;
+mod defrag;
+mod fragments;
 mod handshakes;
 mod lab;
 mod overlaps;

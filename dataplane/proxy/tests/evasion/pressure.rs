@@ -108,6 +108,9 @@ fn e112_an_inspected_session_is_never_forgotten_under_pressure() {
             vec![honest.part(half, usize::MAX)],
         ]
         .concat()
+        .iter()
+        .map(Craft::frame)
+        .collect()
     });
     assert!(
         world.count(Counter::FlowsEvicted) > 100,

@@ -24,7 +24,7 @@ pub enum Overlap {
 
 impl Overlap {
     /// Whether a new segment wins over an old one where both have a byte; both as (first, after the last).
-    fn prefers_new(self, old: (i64, i64), new: (i64, i64)) -> bool {
+    pub fn prefers_new(self, old: (i64, i64), new: (i64, i64)) -> bool {
         match self {
             Self::First => false,
             Self::Last => true,

@@ -133,23 +133,33 @@ fn request() -> Vec<u8> {
 /// An inspected session in which the first record of application data comes as `write` has it, with another version of the
 /// bytes to choose from.
 fn inspected_session(write: impl Fn(&Craft, &[u8]) -> Vec<Craft> + 'static) -> World {
-    inspected_session_under(&strict(), write)
+    inspected_session_under(&strict(), move |honest, decoy| {
+        write(honest, decoy).iter().map(Craft::frame).collect()
+    })
+}
+
+/// An inspected session each of whose client's frames is changed, from the first one on.
+pub fn inspected_session_between(
+    client: &str,
+    server: &str,
+    change: impl Fn(&[u8]) -> Vec<u8> + 'static,
+) -> World {
+    let mut world = session(&strict());
+    world.client.aim(client, server);
+    world.tamper = Some(Box::new(move |frame| vec![change(&frame)]));
+    world.run(Duration::from_secs(1));
+    ask(&mut world);
+    world.run(Duration::from_secs(200));
+    world
 }
 
 pub fn inspected_session_under(
     settings: &Settings,
-    write: impl Fn(&Craft, &[u8]) -> Vec<Craft> + 'static,
+    write: impl Fn(&Craft, &[u8]) -> Vec<Vec<u8>> + 'static,
 ) -> World {
-    let origin = PKI.origin_root.leaf(&[INSPECTED]);
-    let request = request();
-    let client = App::client(&PKI.trusted, INSPECTED, &[], b"", REPLY.len());
-    let server = App::server(&origin, &[], request.len(), REPLY);
-    let mut world = World::with(settings, &PKI, client, server);
+    let mut world = session(settings);
     world.run(Duration::from_secs(1));
-    let App::TlsClient { request: later, .. } = &mut world.client.app else {
-        panic!("a TLS client");
-    };
-    *later = request;
+    ask(&mut world);
     let done = Rc::new(Cell::new(false));
     let seen = Rc::clone(&done);
     world.tamper = Some(Box::new(move |frame| {
@@ -160,11 +170,28 @@ pub fn inspected_session_under(
         assert_eq!(honest.payload[0], 23, "a record of application data");
         done.set(true);
         let decoy: Vec<u8> = (0..honest.payload.len()).map(|_| b'!').collect();
-        write(&honest, &decoy).iter().map(Craft::frame).collect()
+        write(&honest, &decoy)
     }));
     world.run(Duration::from_secs(200));
     assert!(seen.get(), "the request came by");
     world
+}
+
+/// A client that has nothing to ask yet, and a server.
+fn session(settings: &Settings) -> World {
+    let origin = PKI.origin_root.leaf(&[INSPECTED]);
+    let request = request();
+    let client = App::client(&PKI.trusted, INSPECTED, &[], b"", REPLY.len());
+    let server = App::server(&origin, &[], request.len(), REPLY);
+    World::with(settings, &PKI, client, server)
+}
+
+/// The client asks.
+fn ask(world: &mut World) {
+    let App::TlsClient { request: later, .. } = &mut world.client.app else {
+        panic!("a TLS client");
+    };
+    *later = request();
 }
 
 /// What every receiver delivers of the frames that left toward the origin.
