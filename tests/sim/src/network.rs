@@ -57,6 +57,8 @@ pub struct Impairments {
     pub forged_per_mille: u64,
 }
 
+/// Every link that carries IPv6 takes that much (RFC 8200 section 5).
+const IPV6_MTU_MIN: u16 = 1_280;
 /// What forged messages claim the path to take.
 const FORGED_MTU: u16 = 300;
 
@@ -110,10 +112,12 @@ impl Impairments {
         self
     }
 
-    /// Bytes of the longest datagram that passes at `now`.
-    fn mtu(&self, now: Instant) -> Option<u16> {
+    /// Bytes of the longest datagram like that of `frame` that passes at `now`.
+    fn mtu(&self, now: Instant, frame: &[u8]) -> Option<u16> {
         let narrowed = self.narrows.iter().filter(|(at, _)| *at <= now);
-        narrowed.map(|(_, mtu)| *mtu).min()
+        let ipv6 = frame.get(12..ETHERNET_BYTES) == Some(&[0x86, 0xdd]);
+        let least = if ipv6 { IPV6_MTU_MIN } else { 0 };
+        narrowed.map(|(_, mtu)| (*mtu).max(least)).min()
     }
 
     /// Everything at its worst at once.
@@ -220,7 +224,7 @@ impl Network {
         if self.impairments.forged_per_mille > 0 {
             self.forge(now, to, &frame);
         }
-        if let Some(mtu) = self.impairments.mtu(now)
+        if let Some(mtu) = self.impairments.mtu(now, &frame)
             && frame.len() > ETHERNET_BYTES + usize::from(mtu)
         {
             self.counts.too_big += 1;
