@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_channel::{Sender, bounded};
 use dpdk::{Clock, Eal, EalConfig, Huge, Lcore, LcoreId, LcorePlacement, Mempool};
 use sluice_pki::LeafKey;
-use sluice_proxy::{MemoryBudget, SessionLoad, WorkerSettings};
+use sluice_proxy::{MemoryBudget, PortMtus, SessionLoad, WorkerSettings};
 use sluice_random::{CoreRandom, Source};
 use sluice_schema::{Appliance, Hugepages};
 use sluice_shm::{EventProducer, StatsSegment};
@@ -100,6 +100,10 @@ pub(crate) fn boot(
         .map(|plan| plan.mtu_bytes)
         .max()
         .unwrap_or_default();
+    let mut mtus = PortMtus::default();
+    for plan in &plans {
+        mtus.set(plan.segment, plan.side, plan.mtu_bytes);
+    }
     let pool = packet_pool(&eal, settings.memory_mib, mtu_bytes)?;
     let ports = ports::open(&eal, &plans, settings.cores.len(), pool)?;
     let large = ports.cut().then(|| large_pool(&eal)).flatten();
@@ -171,6 +175,7 @@ pub(crate) fn boot(
                 hash_key,
                 load: Arc::clone(&load),
                 memory: MemoryBudget::default(),
+                mtus: mtus.clone(),
                 now: clock.now(),
             },
         };

@@ -415,8 +415,8 @@ fn take_over<B: PacketBuf>(
         settle(flow, shared, code, (None, detail), now, out);
         return After::Keep;
     };
-    let side = flow.identity.client_side;
-    let (client, origin) = takeover::halves(&recorded, side, now.mono);
+    let place = (flow.identity.segment, flow.identity.client_side);
+    let (client, origin) = takeover::halves(&recorded, place, &shared.mtus, now.mono);
     let mut session = session(client, origin);
     let segment = flow.identity.segment;
     let recent = recorded.toward_originator.timestamps;

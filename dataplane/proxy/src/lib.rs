@@ -19,6 +19,7 @@ mod leaves;
 pub mod limits;
 mod load;
 mod memory;
+mod mtu;
 mod observing;
 mod output;
 mod passing;
@@ -33,6 +34,7 @@ mod worker;
 pub use generation::{Generation, GenerationError};
 pub use load::SessionLoad;
 pub use memory::MemoryBudget;
+pub use mtu::PortMtus;
 pub use output::{Effects, Finishing, ForgeDone, ForgeJob, Output, WriteUnfinished};
 pub use worker::{Worker, WorkerError, WorkerSettings};
 

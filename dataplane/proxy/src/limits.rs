@@ -118,6 +118,9 @@ pub const PINNING_REFUSALS: u8 = 3;
 /// Bytes of an IP datagram that every port carries: Ethernet without jumbo frames.
 pub const ETHERNET_MTU: u16 = 1500;
 
+/// Bytes of the longest IP datagram that a port is believed to carry.
+pub const JUMBO_MTU_MAX: u16 = 9000;
+
 /// Bytes held before the decision: the largest ClientHello, and what may follow it in the same window.
 pub const HOLD_BYTES_MAX: usize = 96 * 1024;
 
@@ -134,6 +137,7 @@ const _: () = assert!(COLLECT_WINDOW_BYTES as usize <= RECEIVE_BUFFER_BYTES_MAX)
 const _: () = assert!(HOLD_BYTES_MAX <= COLLECT_WINDOW_BYTES as usize);
 const _: () = assert!(COLLECT_WINDOW_BYTES >= 65 * 1024 + (65_535 >> 2));
 const _: () = assert!(HELD_BYTES_PER_CORE_MAX >= 64 * HOLD_BYTES_MAX);
+const _: () = assert!(ETHERNET_MTU <= JUMBO_MTU_MAX);
 const _: () = assert!(HELD_PACKETS_BEFORE_TAKEOVER < HELD_PACKETS_MAX);
 const _: () = assert!(HOLD_BEFORE_TAKEOVER.as_millis() < HELLO_TIMEOUT.as_millis());
 const _: () = assert!(HELLO_TIMEOUT.as_millis() < HANDSHAKE_TIMEOUT.as_millis());

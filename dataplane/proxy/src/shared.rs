@@ -10,6 +10,7 @@ use crate::learn::Lessons;
 use crate::leaves::Leaves;
 use crate::load::{SessionLoad, Thresholds};
 use crate::memory::Memory;
+use crate::mtu::PortMtus;
 use crate::output::Effects;
 use crate::session::Account;
 use crate::{Now, record};
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) leaves: Leaves,
     pub(crate) lessons: Lessons,
     pub(crate) memory: Memory,
+    pub(crate) mtus: PortMtus,
     /// Flows that this core has taken over now.
     pub(crate) inspected_sessions: u32,
     /// Those of all cores.

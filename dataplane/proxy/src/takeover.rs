@@ -1,23 +1,29 @@
 //! From what was observed of two real ends to two halves that stand in for them.
 
 use sluice_flow::{Half as RecordedHalf, Recorded};
-use sluice_packet::{Instant, Side};
+use sluice_packet::{Instant, SegmentId, Side};
 use sluice_tcp::{Config, Connection, Takeover, TimestampClock};
 
-use crate::limits::{
-    ETHERNET_MTU, GIVE_UP_TIMEOUT, RECEIVE_BUFFER_BYTES_MAX, SEND_BUFFER_BYTES_MAX,
-};
+use crate::limits::{GIVE_UP_TIMEOUT, RECEIVE_BUFFER_BYTES_MAX, SEND_BUFFER_BYTES_MAX};
+use crate::mtu::PortMtus;
 use crate::session::Half;
 
 /// The half that talks to the client and the one that talks to the origin, each born ESTABLISHED in the other end's name.
-pub(crate) fn halves(recorded: &Recorded, client_side: Side, now: Instant) -> (Half, Half) {
+pub(crate) fn halves(
+    recorded: &Recorded,
+    (segment, client_side): (SegmentId, Side),
+    mtus: &PortMtus,
+    now: Instant,
+) -> (Half, Half) {
+    let half =
+        |recorded: &RecordedHalf, side: Side| half(recorded, side, mtus.of(segment, side), now);
     (
-        half(&recorded.toward_originator, client_side, now),
-        half(&recorded.toward_responder, client_side.other(), now),
+        half(&recorded.toward_originator, client_side),
+        half(&recorded.toward_responder, client_side.other()),
     )
 }
 
-fn half(recorded: &RecordedHalf, side: Side, now: Instant) -> Half {
+fn half(recorded: &RecordedHalf, side: Side, mtu: u16, now: Instant) -> Half {
     let config = Config {
         recv_buffer_bytes_max: RECEIVE_BUFFER_BYTES_MAX,
         send_buffer_bytes_max: SEND_BUFFER_BYTES_MAX,
@@ -38,7 +44,7 @@ fn half(recorded: &RecordedHalf, side: Side, now: Instant) -> Half {
             at: clock.at,
             echo_recent: clock.echo_recent,
         }),
-        path_mss: recorded.path.mss_limit(ETHERNET_MTU),
+        path_mss: recorded.path.mss_limit(mtu),
     };
     Half::new(
         Connection::established(takeover, &config, now),

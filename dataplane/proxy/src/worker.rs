@@ -22,6 +22,7 @@ use crate::leaves::Leaves;
 use crate::limits::{BURST_PACKETS_MAX, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER_POLL};
 use crate::load::{SessionLoad, Thresholds};
 use crate::memory::{Charge, Memory, MemoryBudget};
+use crate::mtu::PortMtus;
 use crate::output::{Effects, ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
@@ -39,6 +40,8 @@ pub struct WorkerSettings {
     pub load: Arc<SessionLoad>,
     /// How much memory this core's flows may take.
     pub memory: MemoryBudget,
+    /// What its ports carry.
+    pub mtus: PortMtus,
     /// When the process started.
     pub now: Instant,
 }
@@ -92,6 +95,7 @@ impl<B: PacketBuf> Worker<B> {
                 leaves,
                 lessons: Lessons::default(),
                 memory: Memory::new(settings.memory),
+                mtus: settings.mtus,
                 inspected_sessions: 0,
                 load: settings.load,
                 thresholds: None,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_packet::{Frame, Side, parse};
-use sluice_proxy::MemoryBudget;
 use sluice_proxy::limits::SESSION_BYTES_MAX;
+use sluice_proxy::{MemoryBudget, PortMtus};
 use sluice_telemetry::{Counter, DecisionCode, DropReason};
 use world::script::{ACK, BEGINNING, C, O, RST, Script, pki};
 use world::{APPLIANCE, App, Pki, SEGMENT, Settings, World};
@@ -262,5 +262,31 @@ fn p97_t65_a_hello_of_sixty_kilobytes_is_collected_whatever_the_window_scale() {
             world.client.error, world.out.events
         );
         assert_eq!(world.event().code, DecisionCode::InspectedClient);
+    }
+}
+
+#[test]
+fn p102_p84_segments_fit_the_port_that_they_leave_by_up_to_jumbo_frames() {
+    let pki = pki();
+    let bulk = body(600_000);
+    for (a, b) in [(9000, 1500), (1500, 9000), (1400, 9000), (9000, 9000)] {
+        let mut mtus = PortMtus::default();
+        mtus.set(SEGMENT, Side::A, a);
+        mtus.set(SEGMENT, Side::B, b);
+        let settings = Settings {
+            mtus,
+            ..Settings::default()
+        };
+        let client = client(&pki, &bulk, bulk.len());
+        let mut world = World::with(&settings, &pki, client, server(&pki, bulk.len(), &bulk));
+        world.client.path_mss = 8960;
+        world.client.open(world.now().mono);
+        world.origin.path_mss = 8960;
+        world.run(LONG);
+        assert!(world.client.heard == bulk && world.origin.heard == bulk);
+        let longest = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).max().unwrap_or(0);
+        let ethernet = 14;
+        assert_eq!(longest(&world.wire_to_client), usize::from(a) + ethernet);
+        assert_eq!(longest(&world.wire_to_origin), usize::from(b) + ethernet);
     }
 }

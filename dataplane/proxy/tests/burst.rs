@@ -138,6 +138,7 @@ fn worker(pki: &Pki, flows_max: usize) -> Worker<TestBuf> {
         hash_key: [7; 16],
         load: Arc::default(),
         memory: sluice_proxy::MemoryBudget::default(),
+        mtus: sluice_proxy::PortMtus::default(),
         now: Instant::ZERO,
     };
     let mut worker = Worker::new(1, settings).unwrap();

@@ -63,6 +63,7 @@ fn observed() {
         hash_key: [7; 16],
         load: Arc::default(),
         memory: sluice_proxy::MemoryBudget::default(),
+        mtus: sluice_proxy::PortMtus::default(),
         now: Instant::ZERO,
     };
     let mut worker: Worker<TestBuf> = Worker::new(1, settings).unwrap();

@@ -155,6 +155,7 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
                 hash_key: [7; 16],
                 load: Arc::default(),
                 memory: sluice_proxy::MemoryBudget::default(),
+                mtus: sluice_proxy::PortMtus::default(),
                 now: clock.now(),
             },
         };

@@ -99,6 +99,7 @@ impl Appliance {
             hash_key: [7; 16],
             load: Arc::default(),
             memory: MemoryBudget::default(),
+            mtus: sluice_proxy::PortMtus::default(),
             now,
         };
         let mut worker = Worker::new(1, settings)?;

@@ -52,6 +52,8 @@ pub struct End {
     iss: SeqNum,
     /// What it asks for when it opens.
     pub window_scale: u8,
+    /// The largest segment that it takes and sends, options not counted.
+    pub path_mss: u16,
     /// Bytes of TLS output per TCP segment, until the handshake is done.
     pub write_max: usize,
     /// Its TCP goes on while its application does nothing.
@@ -155,10 +157,10 @@ impl rustls::time_provider::TimeProvider for FixedTime {
     }
 }
 
-fn opening(iss: SeqNum, window_scale: u8) -> Opening {
+fn opening(iss: SeqNum, window_scale: u8, path_mss: u16) -> Opening {
     Opening {
         iss,
-        path_mss: 1460,
+        path_mss,
         window_scale: Some(window_scale),
         sack: true,
         ecn: false,
@@ -189,7 +191,7 @@ impl End {
 
     pub fn open(&mut self, now: Instant) {
         self.tcp = Some(Connection::connect(
-            opening(self.iss, self.window_scale),
+            opening(self.iss, self.window_scale, self.path_mss),
             &Config::default(),
             now,
         ));
@@ -206,6 +208,7 @@ impl End {
             saw_close_notify: false,
             iss: SeqNum(0x7fff_0000),
             window_scale: 7,
+            path_mss: 1460,
             write_max: usize::MAX,
             asleep: false,
             held_back: Vec::new(),
@@ -230,7 +233,7 @@ impl End {
             None if segment.flags.syn() => {
                 self.tcp = Some(Connection::accept(
                     &segment,
-                    opening(self.iss, self.window_scale),
+                    opening(self.iss, self.window_scale, self.path_mss),
                     &Config::default(),
                     now,
                 ));
@@ -259,7 +262,7 @@ impl End {
                 return frames;
             };
             while let Some(outgoing) = tcp.poll_transmit(now) {
-                let mut frame = vec![0; 2048];
+                let mut frame = vec![0; 9216];
                 let len = emit(&mut frame, &path, &outgoing.segment, outgoing.rest).unwrap();
                 frame.truncate(len);
                 frames.push(frame);

@@ -27,7 +27,9 @@ use std::time::Duration;
 use sluice_flow::{Packet, Reassembler};
 use sluice_packet::{Frame, Instant, PacketBuf, SegmentId, Side, TestBuf, parse};
 use sluice_pki::{LeafKey, forge};
-use sluice_proxy::{ForgeDone, Generation, MemoryBudget, Now, SessionLoad, Worker, WorkerSettings};
+use sluice_proxy::{
+    ForgeDone, Generation, MemoryBudget, Now, PortMtus, SessionLoad, Worker, WorkerSettings,
+};
 use sluice_random::CoreRandom;
 use sluice_schema::{Certificate, CertificateName, Document, KeyId, Snapshot, load};
 use sluice_telemetry::{Counter, FlowRecord};
@@ -99,6 +101,7 @@ pub struct Settings {
     /// What this world's worker shares with those of other worlds.
     pub load: Arc<SessionLoad>,
     pub memory: MemoryBudget,
+    pub mtus: PortMtus,
 }
 
 impl Default for Settings {
@@ -109,6 +112,7 @@ impl Default for Settings {
             flows_max: 1024,
             load: Arc::default(),
             memory: MemoryBudget::default(),
+            mtus: PortMtus::default(),
         }
     }
 }
@@ -198,6 +202,7 @@ impl World {
                 hash_key: [7; 16],
                 load: Arc::clone(&settings.load),
                 memory: settings.memory,
+                mtus: settings.mtus.clone(),
                 now: Instant::ZERO,
             },
         )
