@@ -94,7 +94,7 @@ impl Path {
 }
 
 #[test]
-fn d126_a_warm_connection_allocates_nothing() {
+fn a_warm_connection_allocates_nothing() {
     for way in [Way::Singly, Way::Trains, Way::Losing(97)] {
         let mut ends = (end(7, 9), end(9, 7));
         let mut path = Path {

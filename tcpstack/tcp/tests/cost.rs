@@ -154,7 +154,7 @@ fn best(measure: impl Fn() -> f64) -> f64 {
 
 #[test]
 #[ignore = "measures"]
-fn f22_shortcuts_are_worth_their_code() {
+fn shortcuts_are_worth_their_code() {
     let (singly, trains) = (best(|| receiving(1)), best(|| receiving(16)));
     println!(
         "receiving: {singly:.0} ns a segment, in trains of 16 {trains:.0} ns, ratio {:.2}",

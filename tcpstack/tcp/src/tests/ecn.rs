@@ -70,7 +70,7 @@ fn first_data(script: &mut Script) -> Ecn {
 }
 
 #[test]
-fn p99_an_open_asks_for_congestion_marks_and_agrees_only_with_a_setup_answer() {
+fn an_open_asks_for_congestion_marks_and_agrees_only_with_a_setup_answer() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
     //= type=test
     //# We call a SYN packet with the ECE and CWR flags set an "ECN-setup SYN packet"
@@ -99,7 +99,7 @@ fn p99_an_open_asks_for_congestion_marks_and_agrees_only_with_a_setup_answer() {
 }
 
 #[test]
-fn p99_a_passive_open_agrees_if_asked() {
+fn a_passive_open_agrees_if_asked() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
     //= type=test
     //# Similarly, we call a SYN-ACK packet with only the ECE flag set but the CWR flag not set an "ECN-setup SYN-ACK
@@ -126,7 +126,7 @@ fn p99_a_passive_open_agrees_if_asked() {
 }
 
 #[test]
-fn p99_a_syn_that_is_not_answered_is_repeated_without_asking() {
+fn a_syn_that_is_not_answered_is_repeated_without_asking() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1.1
     //= type=test
     //# A host that receives no reply to an ECN-setup SYN within the normal SYN retransmission timeout interval MAY
@@ -141,7 +141,7 @@ fn p99_a_syn_that_is_not_answered_is_repeated_without_asking() {
 }
 
 #[test]
-fn p99_a_repeated_syn_that_does_not_ask_withdraws_the_agreement() {
+fn a_repeated_syn_that_does_not_ask_withdraws_the_agreement() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
     //= type=test
     //# If a host has received at least one non-ECN-setup SYN or non-ECN-setup SYN-ACK packet, then it SHOULD NOT set ECT
@@ -159,7 +159,7 @@ fn p99_a_repeated_syn_that_does_not_ask_withdraws_the_agreement() {
 }
 
 #[test]
-fn p99_p86_a_simultaneous_open_agrees() {
+fn p86_a_simultaneous_open_agrees() {
     let mut script = connecting(true);
     script.drain();
     script
@@ -173,7 +173,7 @@ fn p99_p86_a_simultaneous_open_agrees() {
 }
 
 #[test]
-fn p99_only_new_text_is_marked() {
+fn only_new_text_is_marked() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.4
     //= type=test
     //# pure acknowledgement packets (e.g., packets that do not contain any accompanying data) MUST be sent with the
@@ -198,7 +198,7 @@ fn p99_only_new_text_is_marked() {
 }
 
 #[test]
-fn p99_a_window_probe_is_not_marked_and_announces_nothing() {
+fn a_window_probe_is_not_marked_and_announces_nothing() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.6
     //= type=test
     //# the TCP data sender MUST NOT set either an ECT codepoint or the CWR bit on window probe packets.
@@ -218,7 +218,7 @@ fn p99_a_window_probe_is_not_marked_and_announces_nothing() {
 }
 
 #[test]
-fn p99_a_mark_is_echoed_until_the_peer_says_it_slowed_down() {
+fn a_mark_is_echoed_until_the_peer_says_it_slowed_down() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.3
     //= type=test
     //# After a TCP receiver sends an ACK packet with the ECN-Echo bit set, that TCP receiver continues to set the
@@ -244,7 +244,7 @@ fn p99_a_mark_is_echoed_until_the_peer_says_it_slowed_down() {
 }
 
 #[test]
-fn p99_marks_outside_the_window_or_without_text_or_agreement_are_not_echoed() {
+fn marks_outside_the_window_or_without_text_or_agreement_are_not_echoed() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.5
     //= type=test
     //# the TCP data receiver SHOULD ignore the ECN field on arriving data packets that are outside of the receiver's
@@ -266,7 +266,7 @@ fn p99_marks_outside_the_window_or_without_text_or_agreement_are_not_echoed() {
 }
 
 #[test]
-fn p99_an_echo_halves_the_window_once_and_is_answered_with_the_next_new_text() {
+fn an_echo_halves_the_window_once_and_is_answered_with_the_next_new_text() {
     //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
     //= type=test
     //# If the sender receives an ECN-Echo (ECE) ACK packet (that is, an ACK packet with the ECN-Echo flag set in the TCP
@@ -303,7 +303,7 @@ fn p99_an_echo_halves_the_window_once_and_is_answered_with_the_next_new_text() {
 }
 
 #[test]
-fn p99_a_loss_in_the_window_of_a_mark_does_not_reduce_twice_and_a_loss_alone_is_announced() {
+fn a_loss_in_the_window_of_a_mark_does_not_reduce_twice_and_a_loss_alone_is_announced() {
     let mut script = agreed();
     script.send(1_000);
     script.drain();
@@ -334,7 +334,7 @@ fn p99_a_loss_in_the_window_of_a_mark_does_not_reduce_twice_and_a_loss_alone_is_
 }
 
 #[test]
-fn p99_an_echo_that_answers_nothing_in_flight_changes_nothing() {
+fn an_echo_that_answers_nothing_in_flight_changes_nothing() {
     let mut script = agreed();
     script.feed(ACK_ECE, 0, 0, b"");
     script.feed(ACK_ECE, 0, 0, b"data");

@@ -177,7 +177,7 @@ fn p94_other_icmp_errors_end_nothing() {
 }
 
 #[test]
-fn p95_segments_that_vanish_without_a_word_are_cut() {
+fn p94_segments_that_vanish_without_a_word_are_cut() {
     let mut script = sender(1_460);
     let mut sizes = Vec::new();
     for _ in 0..5 {
@@ -200,7 +200,7 @@ fn p95_segments_that_vanish_without_a_word_are_cut() {
 }
 
 #[test]
-fn p95_small_segments_that_vanish_are_not_the_paths_fault() {
+fn p94_small_segments_that_vanish_are_not_the_paths_fault() {
     let mut script = sender(400);
     for _ in 0..5 {
         script.until_sent();
@@ -240,7 +240,7 @@ fn behind(spans: &[(i32, usize)]) -> i32 {
 }
 
 #[test]
-fn p95_a_size_that_was_given_up_is_tried_again_and_kept_if_it_arrives() {
+fn p94_a_size_that_was_given_up_is_tried_again_and_kept_if_it_arrives() {
     let mut script = after_an_outage();
     let spans = script.spans();
     assert_eq!(spans[0], (60_000, 1_460), "one tries the old size");
@@ -251,7 +251,7 @@ fn p95_a_size_that_was_given_up_is_tried_again_and_kept_if_it_arrives() {
 }
 
 #[test]
-fn p95_a_try_that_is_lost_is_repeated_in_pieces_and_costs_no_window() {
+fn p94_a_try_that_is_lost_is_repeated_in_pieces_and_costs_no_window() {
     let mut script = after_an_outage();
     let spans = script.spans();
     assert_eq!(spans[0], (60_000, 1_460));
@@ -271,7 +271,7 @@ fn p95_a_try_that_is_lost_is_repeated_in_pieces_and_costs_no_window() {
 }
 
 #[test]
-fn p95_a_closed_window_is_no_black_hole() {
+fn p94_a_closed_window_is_no_black_hole() {
     let mut script = sender(2_920);
     script.window = 0;
     for _ in 0..6 {

@@ -37,7 +37,7 @@ fn marked() -> Takeover {
 }
 
 #[test]
-fn f22_new_text_is_gathered_and_its_flags_stand_on_the_right_pieces() {
+fn new_text_is_gathered_and_its_flags_stand_on_the_right_pieces() {
     let mut script = Script::of(marked(), Config::default());
     script.send(5_000);
     script.drain();
@@ -79,7 +79,7 @@ fn f22_new_text_is_gathered_and_its_flags_stand_on_the_right_pieces() {
 }
 
 #[test]
-fn f22_what_is_repeated_or_asked_for_singly_is_never_gathered() {
+fn what_is_repeated_or_asked_for_singly_is_never_gathered() {
     let mut script = Script::new();
     script.send(9_000);
     for bytes_max in [0, 1_999] {
@@ -108,7 +108,7 @@ proptest! {
 
     /// A sender asked for large segments sends, once they are cut, what it would have sent one by one.
     #[test]
-    fn f22_cut_segments_equal_single_ones(
+    fn cut_segments_equal_single_ones(
         timestamps: bool,
         ecn: bool,
         bytes_max in 0_u32..70_000,
@@ -192,7 +192,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn f22_a_train_has_the_outcome_of_its_segments(
+    fn a_train_has_the_outcome_of_its_segments(
         timestamps: bool,
         ecn: bool,
         trains in prop::collection::vec((prop::collection::vec(car(), 1..24), 0_usize..20_000, 0_u64..90), 1..12),
