@@ -20,9 +20,9 @@ use crate::failure::StartFailure;
 use crate::handoff::Mesh;
 use crate::helpers::Helpers;
 use crate::limits::{
-    AF_PACKET_HEADER_BYTES, COMMANDS_MAX, DATA_ROOM_BYTES_MIN, FRAME_OVERHEAD_BYTES,
-    LARGE_DATA_ROOM_BYTES, LARGE_POOL_PACKETS, PACKET_OVERHEAD_BYTES, POOL_CACHE_PACKETS,
-    POOL_PACKETS_MAX, POOL_PACKETS_MIN, POOL_SHARE_PERCENT,
+    COMMANDS_MAX, DATA_ROOM_BYTES_MIN, LARGE_DATA_ROOM_BYTES, LARGE_POOL_PACKETS,
+    PACKET_OVERHEAD_BYTES, POOL_CACHE_PACKETS, POOL_PACKETS_MAX, POOL_PACKETS_MIN,
+    POOL_SHARE_PERCENT,
 };
 use crate::ports::{self, OpenPort, PortPlan, Spread};
 use crate::status::say;
@@ -267,10 +267,8 @@ fn report_memory(eal: &Eal) {
 
 fn packet_pool(eal: &Eal, memory_mib: u32, mtu_bytes: u16) -> Result<Mempool, StartFailure> {
     let headroom = u16::try_from(dpdk::limits::HEADROOM_BYTES).unwrap_or(u16::MAX);
-    let data_room = mtu_bytes
-        .saturating_add(FRAME_OVERHEAD_BYTES)
-        // An AF_PACKET port wants a buffer as long as the kernel's frame, whose header it does not copy.
-        .saturating_add(AF_PACKET_HEADER_BYTES)
+    // An AF_PACKET port wants buffers that hold the kernel's frames, whatever they carry.
+    let data_room = ports::af_packet_frame_bytes(mtu_bytes)
         .saturating_add(headroom)
         .max(DATA_ROOM_BYTES_MIN);
     let packets = packets_for(memory_mib, data_room);

@@ -86,8 +86,10 @@ pub(crate) const MTU_BYTES_MAX: u16 = 9_216;
 pub(crate) const AF_PACKET_FRAMES: u32 = 2_048;
 /// Bytes of such a frame that are the kernel's header.
 pub(crate) const AF_PACKET_HEADER_BYTES: u16 = 128;
-/// What the length of such a frame is a multiple of (`TPACKET_ALIGNMENT`).
-pub(crate) const AF_PACKET_ALIGNMENT_BYTES: u32 = 16;
+/// Bytes of such a frame at least, its header among them.
+pub(crate) const AF_PACKET_FRAME_BYTES_MIN: u16 = 2_048;
+/// What a block of such frames is a multiple of.
+pub(crate) const PAGE_BYTES: u16 = 4_096;
 
 /// Longest reason sent over the link, bytes.
 pub(crate) const REASON_BYTES_MAX: usize = sluice_shm::limits::LINK_TEXT_BYTES_MAX;

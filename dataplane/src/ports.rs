@@ -14,8 +14,8 @@ use sluice_schema::{Appliance, PortAddress};
 
 use crate::failure::StartFailure;
 use crate::limits::{
-    AF_PACKET_ALIGNMENT_BYTES, AF_PACKET_FRAMES, AF_PACKET_HEADER_BYTES, FRAME_OVERHEAD_BYTES,
-    MTU_BYTES_DEFAULT, MTU_BYTES_MAX,
+    AF_PACKET_FRAME_BYTES_MIN, AF_PACKET_FRAMES, AF_PACKET_HEADER_BYTES, FRAME_OVERHEAD_BYTES,
+    MTU_BYTES_DEFAULT, MTU_BYTES_MAX, PAGE_BYTES,
 };
 
 /// How one port will be opened.
@@ -245,15 +245,26 @@ fn spread(infos: &[&PortInfo], cores: usize) -> Spread {
     }
 }
 
+/// Bytes of each frame in the rings of an `AF_PACKET` port, the kernel's header among them. The driver takes the rings for one
+/// run of frames, so a block holds a whole number of them.
+pub(crate) fn af_packet_frame_bytes(mtu_bytes: u16) -> u16 {
+    let needed = mtu_bytes
+        .saturating_add(FRAME_OVERHEAD_BYTES)
+        .saturating_add(AF_PACKET_HEADER_BYTES);
+    if needed <= AF_PACKET_FRAME_BYTES_MIN {
+        AF_PACKET_FRAME_BYTES_MIN
+    } else {
+        needed
+            .checked_next_multiple_of(PAGE_BYTES)
+            .unwrap_or(u16::MAX)
+    }
+}
+
 fn devargs(address: &PortAddress, number: usize, mtu_bytes: u16) -> String {
     match address {
         PortAddress::AfPacket(interface) => {
-            let frame = (u32::from(mtu_bytes)
-                + u32::from(FRAME_OVERHEAD_BYTES)
-                + u32::from(AF_PACKET_HEADER_BYTES))
-            .next_multiple_of(AF_PACKET_ALIGNMENT_BYTES)
-            .max(2_048);
-            let block = frame.next_power_of_two().max(4_096);
+            let frame = af_packet_frame_bytes(mtu_bytes);
+            let block = frame.max(PAGE_BYTES);
             format!(
                 "net_af_packet{number},iface={interface},qpairs=1,blocksz={block},framesz={frame},\
                  framecnt={AF_PACKET_FRAMES},qdisc_bypass=1"

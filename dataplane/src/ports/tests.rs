@@ -12,7 +12,7 @@ fn devargs_as_the_drivers_take_them() {
         devargs(&address("af_packet:sl-a"), 3, 1_500),
         "net_af_packet3,iface=sl-a,qpairs=1,blocksz=4096,framesz=2048,framecnt=2048,qdisc_bypass=1"
     );
-    assert!(devargs(&address("af_packet:sl-a"), 0, 9_000).contains("blocksz=16384,framesz=9168"));
+    assert!(devargs(&address("af_packet:sl-a"), 0, 9_000).contains("blocksz=12288,framesz=12288"));
     assert_eq!(
         devargs(&address("af_xdp:eth1"), 1, 1_500),
         "net_af_xdp1,iface=eth1,start_queue=0,queue_count=1"

@@ -4,6 +4,7 @@
 //! on its bytes, not on the time. Two runs with one seed meet the same losses as long as they send the same frames.
 
 mod fate;
+mod fragment;
 mod line;
 mod relay;
 mod spec;

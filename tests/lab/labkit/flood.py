@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Floods a port with SYNs of invented clients, and with UDP of the same size and number, in turn.
 
-flood.py PORT STATION RATE SECONDS ROUNDS sends RATE frames a second to the origin at STATION for SECONDS, first UDP to the
-discard port, then SYNs to port 443, ROUNDS times. It prints, as JSON, what each turn sent and what the port received
-meanwhile: the goodput of whatever else runs.
+flood.py PORT STATION RATE SECONDS ROUNDS PID sends RATE frames a second to the origin at STATION for SECONDS, first UDP to
+the discard port, then SYNs to port 443, ROUNDS times. It prints, as JSON, what each turn sent, what the port received
+meanwhile (the goodput of whatever else runs), and how long the process PID had a processor.
 """
 
 from __future__ import annotations
@@ -25,24 +25,30 @@ SYN_OPTIONS = bytes.fromhex("020405b40402080a000000010000000001030307")
 
 
 def main() -> None:
-    """flood.py PORT STATION RATE SECONDS ROUNDS"""
+    """flood.py PORT STATION RATE SECONDS ROUNDS PID"""
     port, station = sys.argv[1], bytes.fromhex(sys.argv[2].replace(":", ""))
     rate, seconds, rounds = int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.bind((port, 0))
     received = Path(f"/sys/class/net/{port}/statistics/rx_bytes")
-    chance = random.Random(1)
+    pid, chance = sys.argv[6], random.Random(1)
     turns = []
     for _ in range(rounds):
         for kind in ("udp", "syn"):
             frames = [frame(kind, station, chance) for _ in range(int(rate * seconds))]
             time.sleep(PAUSE_SECONDS)
-            before, start = int(received.read_text(encoding="ascii")), time.monotonic()
+            before = (int(received.read_text(encoding="ascii")), processor_seconds(pid), time.monotonic())
             send(wire, frames, rate)
-            took = time.monotonic() - start
-            goodput = (int(received.read_text(encoding="ascii")) - before) / took
-            turns.append({"kind": kind, "sent": len(frames), "seconds": took, "received_per_second": goodput})
+            after = (int(received.read_text(encoding="ascii")), processor_seconds(pid), time.monotonic())
+            got, busy, took = (late - early for late, early in zip(after, before))
+            turns.append({"kind": kind, "sent": len(frames), "received": got, "busy_seconds": busy, "seconds": took})
     print(json.dumps(turns), flush=True)
+
+
+def processor_seconds(pid: str) -> float:
+    """How long all threads of a process have run."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 
 
 def send(wire: socket.socket, frames: list[bytes], rate: int) -> None:

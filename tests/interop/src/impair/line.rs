@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::fate::Direction;
+use super::fragment::cut;
 use super::spec::Impairments;
 use crate::limits::LINE_FRAMES_MAX;
 
@@ -27,6 +28,8 @@ pub struct Counts {
     pub doubled: u64,
     /// Frames with a bit turned.
     pub corrupted: u64,
+    /// Packets cut into fragments.
+    pub fragmented: u64,
     /// Frames lost because too many were under way.
     pub overflowed: u64,
     /// Frames that the other port did not take.
@@ -73,11 +76,11 @@ impl Line {
         }
         self.counts.held_back += u64::from(fate.held_back);
         let due = now + fate.takes;
-        if fate.copies == 2 {
-            self.counts.doubled += 1;
-            self.enter(due, frame.clone());
+        self.counts.doubled += u64::from(fate.copies == 2);
+        for _ in 1..fate.copies {
+            self.enter_in_pieces(due, frame.clone());
         }
-        self.enter(due, frame);
+        self.enter_in_pieces(due, frame);
     }
 
     /// The next frame that is due.
@@ -93,6 +96,22 @@ impl Line {
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         self.under_way.peek().map(|Reverse((due, _, _))| *due)
+    }
+
+    fn enter_in_pieces(&mut self, due: Duration, frame: Vec<u8>) {
+        let most = usize::from(self.link.fragment_bytes_max);
+        let identification = u16::try_from(self.counts.fragmented & 0xffff).unwrap_or(0);
+        let cuts = most > 0 && self.direction == Direction::Out;
+        let pieces = cuts.then(|| cut(&frame, most, identification, self.link.overlap));
+        match pieces.flatten() {
+            Some(pieces) => {
+                self.counts.fragmented += 1;
+                for piece in pieces {
+                    self.enter(due, piece);
+                }
+            }
+            None => self.enter(due, frame),
+        }
     }
 
     fn enter(&mut self, due: Duration, frame: Vec<u8>) {

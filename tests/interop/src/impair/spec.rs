@@ -24,6 +24,10 @@ pub struct Impairments {
     pub duplicate: u32,
     /// Frames that arrive with one bit turned, behind the Ethernet header.
     pub corrupt: u32,
+    /// IPv4 packets on their way out that are longer, in bytes, are cut into fragments of at most this; 0 cuts none.
+    pub fragment_bytes_max: u16,
+    /// Whether those fragments overlap.
+    pub overlap: bool,
     /// How long every frame takes: half of what it adds to the round trip.
     pub delay: Duration,
 }
@@ -33,12 +37,15 @@ pub struct Impairments {
 pub enum SpecError {
     /// A word that is no impairment.
     #[error(
-        "`{0}` is no impairment: write none, or some of loss=1%, reorder=25%, reorder-by=2ms, duplicate=5%, corrupt=1%, delay=20ms, with commas between"
+        "`{0}` is no impairment: write none, or some of loss=1%, reorder=25%, reorder-by=2ms, duplicate=5%, corrupt=1%, delay=20ms, fragment=600B, overlap, with commas between"
     )]
     Unknown(String),
     /// A share out of range.
     #[error("`{0}` is no share: write it in per cent, from 0% to 100%")]
     Share(String),
+    /// A length out of range.
+    #[error("`{0}` is no length: write it in bytes, from 28B to 9000B")]
+    Length(String),
     /// A time out of range.
     #[error("`{0}` is no time: write it in milliseconds, from 0ms to {max}ms", max = DELAY_MAX.as_millis())]
     Time(String),
@@ -52,6 +59,8 @@ impl Impairments {
         reorder_by: REORDER_BY_DEFAULT,
         duplicate: 0,
         corrupt: 0,
+        fragment_bytes_max: 0,
+        overlap: false,
         delay: Duration::ZERO,
     };
 }
@@ -65,6 +74,10 @@ impl FromStr for Impairments {
             return Ok(all);
         }
         for word in text.split(',') {
+            if word == "overlap" {
+                all.overlap = true;
+                continue;
+            }
             let (name, value) = word
                 .split_once('=')
                 .ok_or_else(|| SpecError::Unknown(word.to_owned()))?;
@@ -74,6 +87,7 @@ impl FromStr for Impairments {
                 "reorder-by" => all.reorder_by = time(value)?,
                 "duplicate" => all.duplicate = share(value)?,
                 "corrupt" => all.corrupt = share(value)?,
+                "fragment" => all.fragment_bytes_max = length(value)?,
                 "delay" => all.delay = time(value)?,
                 _ => return Err(SpecError::Unknown(word.to_owned())),
             }
@@ -105,6 +119,14 @@ impl fmt::Display for Impairments {
                 between = ",";
             }
         }
+        if self.fragment_bytes_max > 0 {
+            write!(f, "{between}fragment={}B", self.fragment_bytes_max)?;
+            between = ",";
+        }
+        if self.overlap {
+            write!(f, "{between}overlap")?;
+            between = ",";
+        }
         if between.is_empty() {
             f.write_str("none")?;
         }
@@ -118,6 +140,14 @@ fn share(value: &str) -> Result<u32, SpecError> {
         Some(percent) if (0.0..=100.0).contains(&percent) => Ok(rounded(percent * PERCENT)),
         _ => Err(SpecError::Share(value.to_owned())),
     }
+}
+
+fn length(value: &str) -> Result<u16, SpecError> {
+    value
+        .strip_suffix('B')
+        .and_then(|value| value.parse().ok())
+        .filter(|bytes| (28..=9000).contains(bytes))
+        .ok_or_else(|| SpecError::Length(value.to_owned()))
 }
 
 fn time(value: &str) -> Result<Duration, SpecError> {
@@ -150,6 +180,7 @@ mod tests {
         for text in [
             "none",
             "loss=0.1%",
+            "fragment=600B,overlap",
             "loss=3%,reorder=25%,duplicate=5%,corrupt=1%,reorder-by=0.5ms,delay=20ms",
         ] {
             let all: Impairments = text.parse().unwrap();
@@ -166,6 +197,9 @@ mod tests {
         assert!(told("").starts_with("`` is no impairment"));
         for text in ["loss=1", "loss=101%", "loss=-1%", "loss=%", "loss=NaN%"] {
             assert!(told(text).contains("no share"), "{text}");
+        }
+        for text in ["fragment=600", "fragment=27B", "fragment=9001B"] {
+            assert!(told(text).contains("no length"), "{text}");
         }
         for text in ["delay=5", "delay=-1ms", "delay=1e9ms", "reorder-by=xms"] {
             assert!(told(text).contains("no time"), "{text}");

@@ -36,17 +36,17 @@ fn served(lab: &Lab, within: Duration) {
     assert!(response.took < within, "{:?}", response.took);
 }
 
-/// The middle of what one kind of turn left.
-fn median(turns: &Value, kind: &str) -> f64 {
-    let mut rates: Vec<f64> = turns
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|turn| turn["kind"] == kind)
-        .map(|turn| turn["received_per_second"].as_f64().unwrap())
-        .collect();
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+/// What came in per second that the data plane had a processor, over all turns of a kind: other programs' hunger for the
+/// processors of this machine does not count.
+fn goodput(turns: &Value, kind: &str) -> f64 {
+    let sum = |field: &str| -> f64 {
+        let turns = turns.as_array().unwrap().iter();
+        turns
+            .filter(|turn| turn["kind"] == kind)
+            .map(|turn| turn[field].as_f64().unwrap())
+            .sum()
+    };
+    sum("received") / sum("busy_seconds")
 }
 
 #[test]
@@ -86,14 +86,15 @@ fn d121_established_flows_keep_their_goodput_under_a_flood_of_syns() {
         "sl-client",
         "02:00:c9:02:00:02",
         SYNS_PER_SECOND,
-        "0.8",
-        "9",
+        "0.5",
+        "12",
+        &lab.pid("dataplane").unwrap().to_string(),
     ];
     let turns = printed(lab.start("client", &argv).unwrap());
     let begun = lab.gauge("flows-candidate").unwrap() - candidates;
-    let (datagrams, syns) = (median(&turns, "udp"), median(&turns, "syn"));
+    let (datagrams, syns) = (goodput(&turns, "udp"), goodput(&turns, "syn"));
     println!(
-        "goodput beside {SYNS_PER_SECOND} datagrams a second {:.0} MB/s, beside as many SYNs {:.0} MB/s: {:.3}; {begun} flows begun",
+        "goodput beside {SYNS_PER_SECOND} datagrams a second {:.0} MB a busy second, beside as many SYNs {:.0}: {:.3}; {begun} flows begun",
         datagrams / 1e6,
         syns / 1e6,
         syns / datagrams

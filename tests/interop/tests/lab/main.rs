@@ -19,6 +19,8 @@ mod faults;
 #[cfg(test)]
 mod floods;
 #[cfg(test)]
+mod fragments;
+#[cfg(test)]
 mod hello;
 #[cfg(test)]
 mod impaired;
@@ -34,3 +36,5 @@ mod load;
 mod mtu;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod tunnels;
