@@ -5,6 +5,7 @@ use sluice_flow::{FlowHash, Packet};
 use sluice_packet::{Frame, PacketBuf, SegmentId, Side, parse};
 
 use crate::Now;
+use crate::flow::Flow;
 use crate::intake::Frames;
 use crate::limits::BURST_PACKETS_MAX;
 use crate::output::Output;
@@ -37,10 +38,11 @@ impl<B: PacketBuf> Worker<B> {
             if burst.is_empty() {
                 break;
             }
-            self.table
-                .warm(burst.iter().filter_map(|arrival| arrival.hash), |flow| {
-                    flow.warm();
-                });
+            self.table.warm(
+                burst.iter().filter_map(|arrival| arrival.hash),
+                Flow::warm,
+                |flow| flow.warm_behind(&self.wheel),
+            );
             for Arrival {
                 packet,
                 frame,

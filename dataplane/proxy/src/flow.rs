@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
-use sluice_flow::{Observer, Retention, TimerId};
+use sluice_flow::{FlowId, Observer, Retention, TimerId, TimerWheel};
 use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
@@ -134,17 +134,30 @@ impl<B> State<B> {
 }
 
 impl<B> Flow<B> {
-    /// Reads what the next packet of this flow will read, for the cache.
+    /// Reads what the next packet of this flow will read of the entry itself, for the cache.
     pub(crate) fn warm(&self) {
         let state = match &self.state {
-            State::Taken(session) => session.warm(),
-            State::Holding(holding) => holding.warm(),
+            State::Taken(_) | State::Holding(_) => 0,
             State::Bypassed(bypassed) => bypassed.active.micros(),
-            State::Observing(observer) => observer.opened().micros(),
+            State::Observing(observer) => observer.warm(),
             State::Blocked(blocked) => blocked.until.micros(),
             State::Over(over) => over.until.micros(),
         };
-        black_box((state, self.identity.client_side, self.queued));
+        let identity = &self.identity;
+        black_box((state, identity.client.port(), identity.server.port()));
+        black_box((identity.client_side, self.queued, self.alarm));
+    }
+
+    /// Reads what the next packet will read beyond the entry, for the cache.
+    pub(crate) fn warm_behind(&self, wheel: &TimerWheel<FlowId>) {
+        let state = match &self.state {
+            State::Taken(session) => session.warm(),
+            State::Holding(holding) => holding.warm(),
+            // A packet of the others does not move their timer.
+            _ => return,
+        };
+        let alarm = self.alarm.map_or(0, |(timer, _)| wheel.warm(timer));
+        black_box((state, alarm));
     }
 }
 

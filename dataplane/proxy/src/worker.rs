@@ -70,7 +70,7 @@ pub struct Worker<B> {
     /// Where a burst is parsed into; empty between two of them.
     pub(crate) burst: Vec<Arrival<B>>,
     generation: Option<Arc<Generation>>,
-    wheel: TimerWheel<FlowId>,
+    pub(crate) wheel: TimerWheel<FlowId>,
     /// Flows that something happened to since the last poll.
     pub(crate) touched: VecDeque<FlowId>,
     /// Flows whose handshake found no budget, the longest waiting first. A turn looks at as many as it has budget for.

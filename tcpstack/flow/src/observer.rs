@@ -191,6 +191,13 @@ impl Observer {
         }
     }
 
+    /// Reads what the next segment will read, for the cache: something that depends on it.
+    #[must_use]
+    pub fn warm(&self) -> u64 {
+        let ends = u64::from(self.originator.next.0) ^ u64::from(self.responder.next.0);
+        ends ^ u64::from(self.originator.facts ^ self.responder.facts) ^ self.opened.micros()
+    }
+
     /// When the first SYN came.
     #[must_use]
     pub const fn opened(&self) -> Instant {

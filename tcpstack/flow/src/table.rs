@@ -219,10 +219,15 @@ impl<V> FlowTable<V> {
         FlowHash(((hash ^ hash >> 32) & 0xffff_ffff) as u32)
     }
 
-    /// Reads what lookups of `hashes` will read, and has `touch` read what the caller will read of each value. The reads of
-    /// one step do not depend on each other, so the cache misses of a whole batch overlap. Hashes after the first
-    /// [`WARM_FLOWS_MAX`] are left cold.
-    pub fn warm(&self, hashes: impl Iterator<Item = FlowHash> + Clone, touch: impl Fn(&V)) {
+    /// Reads what lookups of `hashes` will read, then has `touch` read what the caller will read of each value, and `follow`
+    /// what lies behind it. The reads of one step do not depend on each other, so the cache misses of a whole batch overlap.
+    /// Hashes after the first [`WARM_FLOWS_MAX`] are left cold.
+    pub fn warm(
+        &self,
+        hashes: impl Iterator<Item = FlowHash> + Clone,
+        touch: impl Fn(&V),
+        follow: impl Fn(&V),
+    ) {
         let hashes = hashes.take(WARM_FLOWS_MAX);
         let mut seen = 0;
         for hash in hashes.clone() {
@@ -238,11 +243,9 @@ impl<V> FlowTable<V> {
                 .map_or(NONE, |head| head.generation);
         }
         black_box(seen);
-        for slot in slots {
-            if let Some(Some(value)) = self.values.get(slot as usize) {
-                touch(value);
-            }
-        }
+        let value = |slot: u32| self.values.get(slot as usize)?.as_ref();
+        slots.into_iter().filter_map(value).for_each(touch);
+        slots.into_iter().filter_map(value).for_each(follow);
     }
 
     /// The entry of a flow.

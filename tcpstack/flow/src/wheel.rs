@@ -125,6 +125,12 @@ impl<K: Copy> TimerWheel<K> {
         }
     }
 
+    /// Reads what moving a timer will read of it, for the cache: something that depends on it.
+    #[must_use]
+    pub fn warm(&self, id: TimerId) -> u64 {
+        self.live(id).map_or(0, |entry| entry.tick)
+    }
+
     /// Takes a timer back. None when it has fired or was cancelled.
     pub fn cancel(&mut self, id: TimerId) -> Option<K> {
         self.live(id)?;

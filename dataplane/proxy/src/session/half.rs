@@ -15,7 +15,7 @@ pub(crate) struct Half {
     /// The port behind which this end lives.
     side: Side,
     /// Retransmissions and segments out of order already counted.
-    counted: (u64, u64),
+    pub(super) counted: (u64, u64),
 }
 
 /// How frames to one real end leave.

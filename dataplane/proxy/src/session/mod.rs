@@ -534,8 +534,20 @@ impl Session {
 
     /// Reads what the next packet will read, for the cache: something that depends on it.
     pub(crate) fn warm(&self) -> u64 {
-        let received = |half: &Half| half.tcp.stats().segments_received;
-        self.next_timeout().micros() ^ received(&self.client) ^ received(&self.origin)
+        let half = |half: &Half| {
+            let (tcp, stats) = (&half.tcp, half.tcp.stats());
+            let buffers = tcp.memory_bytes() ^ tcp.send_space();
+            let ends = [
+                tcp.all_sent_acknowledged(),
+                tcp.peer_finished(),
+                tcp.is_closed(),
+            ];
+            let counted = stats.segments_received ^ stats.retransmits ^ half.counted.0;
+            ends.into_iter().fold(buffers as u64 ^ counted, |all, end| {
+                all << 1 ^ u64::from(end)
+            })
+        };
+        self.next_timeout().micros() ^ half(&self.client) ^ half(&self.origin)
     }
 
     /// True when the client's own connection is over: nothing is left to deliver to it.

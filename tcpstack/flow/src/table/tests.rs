@@ -32,16 +32,16 @@ fn in_found_changed_and_out() {
         (table.len(), table.capacity(), table.is_empty()),
         (1, 4, false)
     );
-    let touched = core::cell::Cell::new(0);
+    let (touched, followed) = (core::cell::Cell::new(0), core::cell::Cell::new(0));
     let hashes = [table.hash(&key(6)), table.hash(&key(7))];
-    table.warm(hashes.into_iter(), |value| {
-        touched.set(touched.get() + value);
-    });
-    assert_eq!(
-        touched.get(),
-        8,
-        "what is there is touched once, what is not is not"
+    let add = |to: &core::cell::Cell<u32>, value: &u32| to.set(to.get() + value);
+    table.warm(
+        hashes.into_iter(),
+        |value| add(&touched, value),
+        |value| add(&followed, value),
     );
+    // What is there is touched once, what is not is not.
+    assert_eq!((touched.get(), followed.get()), (8, 8));
     assert_eq!(
         table.remove(id),
         Some(Evicted {
