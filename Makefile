@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help demo test lint bench fuzz lab setup setup-tools release clean
+.PHONY: help demo test lint bench bench-micro fuzz lab setup setup-tools release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -30,9 +30,14 @@ lint: setup-tools ## formatting, clippy, licences, bans and sources
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) deny --offline check bans licenses sources
 
-bench: release ## side by side against HAProxy and Squid; writes bench/results and bench/RESULTS.md
+bench: release bench-micro ## side by side against HAProxy and Squid, in memory, over a bad link; writes bench/RESULTS.md
 	@tests/lab/lab down >/dev/null
 	@bench/compare
+	@bench/goodput
+
+bench-micro: ## in memory: cost against flows, memory, sessions, frames beside testpmd; writes bench/RESULTS.md
+	$(CARGO) build --release --locked -p sluice-bench
+	@bench/inmemory
 
 fuzz: setup-tools ## hostile bytes at every parser: a hundred times what make test runs
 	SLUICE_FUZZ_CASES=100 $(CARGO) nextest run --locked -p sluice-fuzz

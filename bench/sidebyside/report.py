@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from . import page
 from .measure import WORKLOADS
 
 METHOD = """\
@@ -32,18 +32,6 @@ interleaved run are what counts. AF_PACKET and AF_XDP on veth bound the throughp
 """
 
 
-def machine() -> dict[str, str]:
-    """What the figures were taken on."""
-    model = "unknown"
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    cores = Path("/proc/cpuinfo").read_text(encoding="utf-8").count("\nprocessor") + 1
-    debian = Path("/etc/debian_version").read_text(encoding="ascii").strip()
-    return {"cpu": model, "cores": str(cores), "kernel": platform.release(), "debian": debian}
-
-
 def write(directory: Path, runs: Sequence[dict[str, Any]], versions: dict[str, str], port_type: str, rounds: int) -> Path:
     """Writes results/DATE.json and its page; returns the page. Only a comparison becomes RESULTS.md."""
     now = datetime.now(timezone.utc)
@@ -51,7 +39,7 @@ def write(directory: Path, runs: Sequence[dict[str, Any]], versions: dict[str, s
     results.mkdir(exist_ok=True)
     record = {
         "taken": now.isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": page.machine(),
         "port_type": port_type,
         "rounds": rounds,
         "versions": versions,
@@ -59,8 +47,12 @@ def write(directory: Path, runs: Sequence[dict[str, Any]], versions: dict[str, s
     }
     file = results / f"{now:%Y-%m-%dT%H%M%SZ}-{port_type}.json"
     file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    table = directory / "RESULTS.md" if len(versions) > 1 else file.with_suffix(".md")
-    table.write_text(render(record, file.name), encoding="utf-8")
+    if len(versions) > 1:
+        table = directory / "RESULTS.md"
+        page.splice(table, render(record, file.name))
+    else:
+        table = file.with_suffix(".md")
+        table.write_text(render(record, file.name), encoding="utf-8")
     return table
 
 

@@ -1,6 +1,6 @@
-//! `sluice-bench`: a TLS load generator and the fast origin to go with it.
+//! `sluice-bench`: a TLS load generator and the fast origin to go with it, and the appliance measured in memory.
 //!
-//! Both are plain threads over blocking sockets, so that what they cost is known and small; `bench/compare`
+//! Generator and origin are plain threads over blocking sockets, so that what they cost is known and small; `bench/compare`
 //! drives them around each proxy in turn.
 
 #![forbid(unsafe_code)]
@@ -16,6 +16,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serde::Serialize;
+use sluice_bench::lockstep::{FlowsOptions, SessionsOptions};
 
 /// A TLS load generator and the fast origin to go with it.
 #[derive(Parser)]
@@ -31,20 +33,28 @@ enum Command {
     Load(load::Options),
     /// Serve /bytes/N over TLS until killed.
     Origin(origin::Options),
+    /// The appliance's cost per packet against the number of flows, in memory.
+    Flows(FlowsOptions),
+    /// The appliance's cost per inspected connection, request and MiB, in memory.
+    Sessions(SessionsOptions),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Load(options) => load::run(&options)
             .map_err(|error| error.to_string())
-            .and_then(|report| {
-                let text = serde_json::to_string(&report).map_err(|error| error.to_string())?;
-                writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())?;
-                Ok(report.failed() == 0)
-            }),
+            .and_then(|report| print(&report).map(|()| report.failed() == 0)),
         Command::Origin(options) => origin::serve(&options)
             .map(|()| true)
             .map_err(|error| error.to_string()),
+        Command::Flows(options) => options
+            .run()
+            .map_err(|error| error.to_string())
+            .and_then(|report| print(&report).map(|()| true)),
+        Command::Sessions(options) => options
+            .run()
+            .map_err(|error| error.to_string())
+            .and_then(|report| print(&report).map(|()| true)),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -55,4 +65,9 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn print(report: &impl Serialize) -> Result<(), String> {
+    let text = serde_json::to_string(report).map_err(|error| error.to_string())?;
+    writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
 }
