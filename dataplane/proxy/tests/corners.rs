@@ -6,6 +6,7 @@ mod world;
 use std::time::Duration;
 
 use sluice_packet::{Frame, SeqNum, Side, TcpFlags, parse};
+use sluice_proxy::limits;
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 use world::end::with_options;
 use world::script::{ACK, BEGINNING, C, FIN, NONE, O, ORIGIN, PROTECTED, RST, SYN, Script, pki};
@@ -515,4 +516,58 @@ fn stopping_resets_both_ends_of_what_is_inspected_and_gives_back_what_is_held() 
     assert!(world.origin.tcp().is_some_and(|tcp| tcp.is_closed()));
     assert_eq!(world.count(Counter::FlowsTaken), 0);
     assert_eq!(world.count(Counter::FlowsObserved), 0);
+}
+
+/// Flows in the table when `time` more has gone by.
+fn flows_after(script: &mut Script, time: Duration) -> u64 {
+    script.world.pass(time);
+    let now = script.world.now();
+    while script.world.worker.poll(now, &mut script.world.out) {}
+    script.world.worker.gauges(&mut script.world.out);
+    script.count(Counter::FlowsObserved)
+}
+
+#[test]
+fn d122_every_state_that_waits_for_its_ends_has_a_timeout() {
+    type Begin = fn(&mut Script);
+    let cases: [(&str, Duration, Begin); 5] = [
+        ("a SYN", limits::OBSERVE_TIMEOUT, |script| {
+            script.pass(Side::A, C, NONE, SYN, b"");
+        }),
+        ("reset undecided", limits::ENDED_LINGER, |script| {
+            script.handshake(C, O);
+            script.pass(Side::A, C + 1, O + 1, RST | ACK, b"");
+        }),
+        ("bypassed", limits::BYPASS_IDLE_TIMEOUT, |script| {
+            script.pass(Side::A, C, O, ACK, b"middle");
+        }),
+        (
+            "bypassed and closed",
+            limits::BYPASS_CLOSED_TIMEOUT,
+            |script| {
+                script.pass(Side::A, C, O, ACK, b"middle");
+                script.pass(Side::A, C + 6, O, ACK | FIN, b"");
+                script.pass(Side::B, O, C + 7, ACK | FIN, b"");
+            },
+        ),
+        ("blocked", limits::BLOCKED_LINGER, |script| {
+            script.server = PROTECTED;
+            script.stop(Side::A, C, O, ACK, b"middle");
+        }),
+    ];
+    let little = Duration::from_secs(1);
+    for (name, timeout, begin) in cases {
+        let mut script = Script::new();
+        begin(&mut script);
+        assert_eq!(flows_after(&mut script, timeout - little), 1, "{name}");
+        assert_eq!(flows_after(&mut script, 2 * little), 0, "{name}");
+    }
+    // A client that connects and stays silent is decided upon, and goes as a blocked one does.
+    let mut script = Script::established();
+    let silent = limits::SILENT_TIMEOUT;
+    assert_eq!(flows_after(&mut script, silent - little), 1);
+    assert_eq!(script.world.out.events.len(), 0);
+    assert_eq!(flows_after(&mut script, 2 * little), 1);
+    assert_eq!(script.world.event().code, DecisionCode::BlockHelloTimeout);
+    assert_eq!(flows_after(&mut script, limits::BLOCKED_LINGER), 0);
 }

@@ -176,13 +176,13 @@ pub const INSERTIONS: &[Row] = rows! {
 
 /// E109: data where there should be none.
 pub const MISPLACED: &[Row] = rows! {
-    "the ClientHello on the SYN", "PN98", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+    "the ClientHello on the SYN", "PN98", Syn, "inspected", "syn-data-cut", "",
         |syn, decoy| vec![syn.saying(decoy)];
-    "another version on a SYN that dies early", "IT17", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+    "another version on a SYN that dies early", "IT17", Syn, "inspected", "syn-data-cut", "",
         |syn, decoy| inserted(syn, decoy, |c| c.ttl = SHORT);
-    "a Fast Open cookie and data on the SYN", "SY20", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+    "a Fast Open cookie and data on the SYN", "SY20", Syn, "inspected", "syn-data-cut", "",
         |syn, decoy| vec![syn.saying(decoy).with_option(&[34, 10, 1, 2, 3, 4, 5, 6, 7, 8])];
-    "one byte on the SYN", "PN98", Syn, "block-irregular-handshake", "irregular-data-on-syn", "",
+    "one byte on the SYN", "PN98", Syn, "inspected", "syn-data-cut", "",
         |syn, decoy| vec![syn.saying(&decoy[..1])];
     "another version on the third acknowledgement", "SY20", Ack, "bypass-domain-exception", "data-on-confirmation", "",
         |ack, decoy| vec![ack.saying(decoy)];
@@ -316,7 +316,7 @@ pub const STRATEGIES: &[Row] = rows! {
         |syn, decoy| changed(syn, |c| c.flags = SYN | TcpFlags::FIN);
     "a SYN with an unknown option", "GE19", Syn, "inspected", "client-hellos", "",
         |syn, decoy| vec![syn.with_option(&[77, 4, 1, 1])];
-    "a SYN whose options do not parse", "GE19", Syn, "block-irregular-handshake", "irregular-malformed-options", "",
+    "a SYN whose options do not parse", "GE19", Syn, "inspected", "syn-options-stripped", "",
         |syn, decoy| changed(syn, |c| c.options = vec![2, 40, 5, 0xb4]);
     "a reset before the SYN", "GE19", Syn, "inspected", "client-hellos", "",
         |syn, decoy| preceded(syn, RST, |_| ());
