@@ -15,6 +15,7 @@ mod dataplane;
 mod event_log;
 mod events;
 mod explain;
+mod fallback;
 mod journal;
 mod limits;
 mod manage;

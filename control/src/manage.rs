@@ -50,6 +50,8 @@ pub(crate) fn answer(daemon: &Daemon, user: u32, request: Request) -> Response {
         Request::CertificateShow { name } => daemon.certificate_show(&name),
         Request::CertificateExport(wanted) => daemon.certificate_export(&wanted),
         Request::Sessions(query) => daemon.sessions(query),
+        Request::Fallback { command } => daemon.fallback(command),
+        Request::ClearSessions => daemon.clear_sessions(),
         Request::Stats => daemon.stats(),
         Request::Log(query) => Ok(daemon.log(&query)),
         Request::Drops => daemon.drops(),

@@ -104,7 +104,7 @@ impl Daemon {
     }
 
     /// The data plane with its statistics.
-    fn running(&self) -> Result<(Arc<ControlLink>, Arc<StatsView>), ApiError> {
+    pub(crate) fn running(&self) -> Result<(Arc<ControlLink>, Arc<StatsView>), ApiError> {
         match self.dataplane.publisher.peer() {
             Some((link, Some(stats))) => Ok((link, stats)),
             Some((_, None)) => Err(no_dataplane(
@@ -119,7 +119,8 @@ impl Daemon {
     }
 }
 
-fn no_dataplane(message: String) -> ApiError {
+/// There is no data plane, or it did not answer.
+pub(crate) fn no_dataplane(message: String) -> ApiError {
     ApiError::new(ErrorCode::NoDataplane, message)
 }
 

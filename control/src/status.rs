@@ -1,9 +1,9 @@
 //! How things are: the appliance at a glance, and who has adopted what.
 
-use sluice_api::{Adoption, ApiError, CoreAdoption, Dataplane, Distribution, Status};
+use sluice_api::{Adoption, ApiError, CoreAdoption, Dataplane, Distribution, Fallback, Status};
 use sluice_publish::{CoreDistribution, DistributionStatus};
 use sluice_schema::{Configuration, Generation, Limits, OverLimit};
-use sluice_telemetry::{Counter, LoadState};
+use sluice_telemetry::{Counter, FallbackReasons, LoadState};
 
 use crate::administration::full;
 use crate::clock;
@@ -44,6 +44,22 @@ impl Daemon {
         let limits = configuration
             .as_ref()
             .map(|configuration| configuration.appliance.limits);
+        let fallback = stats.as_ref().map(|stats| Fallback {
+            reasons: FallbackReasons::from_bits(stats.total(Counter::Layer2Fallback))
+                .iter()
+                .collect(),
+        });
+        problems.extend(
+            fallback
+                .iter()
+                .flat_map(|fallback| &fallback.reasons)
+                .map(|reason| {
+                    format!(
+                        "layer-2 fallback is on because {}: new flows pass without inspection",
+                        reason.description()
+                    )
+                }),
+        );
         problems.extend(session_load.zip(limits).and_then(over_threshold));
         let uptime_us = clock::unix_us().saturating_sub(self.started_unix_us);
         let appliance = configuration
@@ -64,6 +80,7 @@ impl Daemon {
             inspected_sessions_max: appliance
                 .map(|appliance| u64::from(appliance.limits.inspected_sessions_max)),
             session_load,
+            fallback,
             event_log: Some(self.options.event_log.display().to_string()),
             distribution: self.distribution_of(&distribution),
             restart_needed,
@@ -150,6 +167,7 @@ impl Daemon {
             return;
         }
         *remembered = Some(epoch);
+        self.restore_fallback();
         let mut store = self.store();
         if booted(&store.setting(BOOTED).ok().flatten()).is_some_and(|(known, _)| known == epoch) {
             return;

@@ -11,11 +11,13 @@ use sluice_proxy::{MemoryBudget, PortMtus, SessionLoad, WorkerSettings};
 use sluice_random::{CoreRandom, Source};
 use sluice_schema::{Appliance, Hugepages};
 use sluice_shm::{EventProducer, StatsSegment};
+use sluice_telemetry::FallbackReasons;
 
 use crate::adoption::Offer;
 use crate::affinity::Affinity;
 use crate::claim::PortClaim;
 use crate::core_loop::{self, Command, Core};
+use crate::exhaustion::Buffers;
 use crate::failure::StartFailure;
 use crate::handoff::Mesh;
 use crate::helpers::Helpers;
@@ -42,6 +44,8 @@ pub(crate) struct Plane {
     pub(crate) rings: Vec<OwnedFd>,
     /// The helper threads.
     pub(crate) helpers: Helpers,
+    /// The packet buffers.
+    pub(crate) buffers: Buffers,
     /// Why RDRAND does not seed the generators, if so.
     pub(crate) without_rdrand: Option<String>,
     _claims: Vec<PortClaim>,
@@ -57,6 +61,10 @@ pub(crate) struct CoreHandle {
     pub(crate) commands: Sender<Command>,
     /// The generation it decides by; zero before the first.
     pub(crate) adopted: Arc<AtomicU64>,
+    /// Its random numbers have failed their health test.
+    pub(crate) random_unhealthy: Arc<AtomicBool>,
+    /// The reasons for layer-2 fallback that it was told last.
+    pub(crate) fallback: FallbackReasons,
 }
 
 /// What can be checked without touching anything, so that another generation can still be tried afterwards.
@@ -114,6 +122,7 @@ pub(crate) fn boot(
         ));
     }
 
+    let buffers = Buffers::new(pool);
     let mut random = CoreRandom::new()?;
     say(format_args!(
         "random numbers are seeded by {}",
@@ -153,6 +162,7 @@ pub(crate) fn boot(
         // Before the first packet, so that none passes a core that knows of no policy yet.
         let _ = commands.try_send(offer.command());
         let adopted = Arc::new(AtomicU64::new(0));
+        let random_unhealthy = Arc::new(AtomicBool::new(false));
         let work = Core {
             position,
             core: *core,
@@ -166,6 +176,8 @@ pub(crate) fn boot(
             deal: ports.spread == Spread::InSoftware,
             commands: taken,
             adopted: Arc::clone(&adopted),
+            buffers: buffers.clone(),
+            random_unhealthy: Arc::clone(&random_unhealthy),
             stop: Arc::clone(stop),
             clock,
             idle: settings.idle,
@@ -185,6 +197,8 @@ pub(crate) fn boot(
             lcore,
             commands,
             adopted,
+            random_unhealthy,
+            fallback: FallbackReasons::default(),
         });
     }
     Ok(Plane {
@@ -194,6 +208,7 @@ pub(crate) fn boot(
         stats,
         rings,
         helpers,
+        buffers,
         without_rdrand,
         _claims: claims,
     })

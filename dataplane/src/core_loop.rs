@@ -8,10 +8,12 @@ use crossbeam_channel::{Receiver, Sender};
 use dpdk::{Burst, Clock, Mbuf, Mempool, RxQueue, cycles};
 use sluice_packet::{Instant, PacketBuf, SegmentId, Side};
 use sluice_proxy::{Effects, Generation, Now, Output, Worker, WorkerSettings};
+use sluice_random::{HardwareFault, Source};
 use sluice_schema::IdleMode;
 use sluice_shm::{CoreStats, EventProducer, StatsSegment};
-use sluice_telemetry::{Counter, DropReason, SessionSummary};
+use sluice_telemetry::{Counter, DropReason, FallbackReasons, SessionSummary, SystemEvent};
 
+use crate::exhaustion::{Buffers, Exhaustion};
 use crate::failure::StartFailure;
 use crate::handoff::{Handoff, Mesh};
 use crate::helpers::HelperPort;
@@ -30,6 +32,13 @@ pub(crate) enum Command {
         generation: Arc<Generation>,
         /// What frames leave with, from now on.
         translations: Arc<Translations>,
+    },
+    /// Why new flows are forwarded at layer 2 from now on, if they are.
+    Fallback(FallbackReasons),
+    /// End every inspected session.
+    ClearSessions {
+        /// Where their number goes.
+        answer: Sender<u64>,
     },
     /// List up to `limit` flows.
     Sessions {
@@ -66,6 +75,10 @@ pub(crate) struct Core {
     pub(crate) commands: Receiver<Command>,
     /// The generation it decides by, for the main loop.
     pub(crate) adopted: Arc<AtomicU64>,
+    /// The packet buffers as all cores see them.
+    pub(crate) buffers: Buffers,
+    /// Set for the main loop when the random numbers of this core fail their health test.
+    pub(crate) random_unhealthy: Arc<AtomicBool>,
     /// Set when the process ends.
     pub(crate) stop: Arc<AtomicBool>,
     /// The process's clock.
@@ -97,6 +110,11 @@ struct Turn<'core> {
     pool: Mempool,
     commands: Receiver<Command>,
     adopted: Arc<AtomicU64>,
+    exhaustion: Exhaustion,
+    /// Reasons for layer-2 fallback, which all cores are told alike.
+    fallback: FallbackReasons,
+    random_unhealthy: Arc<AtomicBool>,
+    seeded_by_hardware: bool,
     gauges_at: Instant,
 }
 
@@ -115,6 +133,8 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         deal,
         commands,
         adopted,
+        buffers,
+        random_unhealthy,
         stop,
         clock,
         idle,
@@ -156,6 +176,7 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         helpers,
         mesh.as_ref(),
     );
+    let seeded_by_hardware = matches!(worker.random_source(), Source::Rdrand);
     let mut turn = Turn {
         worker,
         wire,
@@ -168,6 +189,10 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         pool,
         commands,
         adopted,
+        exhaustion: Exhaustion::new(buffers, position == 0),
+        fallback: FallbackReasons::default(),
+        random_unhealthy,
+        seeded_by_hardware,
         gauges_at: Instant::ZERO,
     };
     let mut clock = CoreClock::new(clock);
@@ -225,6 +250,7 @@ impl Turn<'_> {
         }
         worked |= self.worker.poll(now, &mut self.wire);
         worked |= self.wire.flush();
+        self.look_at_exhaustion(now);
         if now.mono >= self.gauges_at {
             self.gauges_at = now.mono + GAUGE_INTERVAL;
             self.set_gauges(now);
@@ -243,9 +269,19 @@ impl Turn<'_> {
                 } => {
                     self.wire.translate(translations);
                     let number = generation.number();
+                    self.exhaustion.follow(generation.limits().on_exhaustion);
                     self.worker.adopt(generation);
                     self.stats.adopt(number);
                     self.adopted.store(number, Ordering::Release);
+                }
+                Command::Fallback(reasons) => {
+                    self.fallback = reasons;
+                    let on = !reasons.is_empty();
+                    self.worker.set_fallback(on, now, &mut self.wire);
+                }
+                Command::ClearSessions { answer } => {
+                    let cleared = self.worker.clear_sessions(now, &mut self.wire);
+                    let _ = answer.try_send(cleared);
                 }
                 Command::Sessions { limit, answer } => {
                     // Whoever asked may have given up.
@@ -328,6 +364,23 @@ impl Turn<'_> {
         any
     }
 
+    fn look_at_exhaustion(&mut self, now: Now) {
+        let refused = self.wire.take_refused();
+        let wire = &mut self.wire;
+        let change = self.exhaustion.look(refused, now.mono, &mut |event| {
+            if let SystemEvent::Exhaustion {
+                exhausted: true, ..
+            } = event
+            {
+                wire.count(Counter::Exhaustions, 1);
+            }
+            wire.system(event);
+        });
+        if let Some(how) = change {
+            self.worker.set_exhausted(how, now, &mut self.wire);
+        }
+    }
+
     fn set_gauges(&mut self, now: Now) {
         self.worker.gauges(&mut self.wire);
         if self.first {
@@ -336,9 +389,19 @@ impl Turn<'_> {
             self.wire
                 .gauge(Counter::SessionLoad, u64::from(load.number()));
             self.wire
+                .gauge(Counter::Layer2Fallback, u64::from(self.fallback.bits()));
+            self.wire
                 .gauge(Counter::MempoolInUse, u64::from(self.pool.in_use()));
             self.wire
                 .gauge(Counter::MempoolCapacity, u64::from(self.pool.packets()));
+        }
+        // Words that fail at the start are not used at all; a generator that lost them while in use is another matter.
+        let unhealthy = matches!(
+            self.worker.random_source(),
+            Source::System(HardwareFault::Unhealthy(_))
+        );
+        if unhealthy && self.seeded_by_hardware {
+            self.random_unhealthy.store(true, Ordering::Relaxed);
         }
         self.stats.beat(now.unix_us);
     }

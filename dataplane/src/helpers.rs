@@ -69,6 +69,11 @@ impl Helpers {
         Ok((Self { threads }, ports))
     }
 
+    /// True when no helper is left to forge anything.
+    pub(crate) fn are_gone(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
     /// Waits for the threads, whose cores are gone.
     pub(crate) fn join(self) {
         for thread in self.threads {

@@ -58,6 +58,17 @@ pub(crate) const IDLE_SLEEP_MAX: Duration = Duration::from_micros(100);
 /// Adaptive idle: precision of sleeping that the kernel is asked for.
 pub(crate) const TIMER_SLACK: Duration = Duration::from_micros(1);
 
+/// Free share of the packet buffers below which they count as nearly used up, percent.
+pub(crate) const BUFFERS_LOW_PERCENT: u32 = 10;
+/// Free share of the packet buffers from which on there are enough again, percent.
+pub(crate) const BUFFERS_ENOUGH_PERCENT: u32 = 25;
+/// How often the packet buffers are counted.
+pub(crate) const BUFFERS_LOOK_INTERVAL: Duration = Duration::from_millis(1);
+/// How long transmit descriptors count as used up after a port has refused a frame.
+pub(crate) const DESCRIPTORS_SHORT_FOR: Duration = Duration::from_millis(100);
+/// How long packet buffers have to be nearly used up before all cores go into layer-2 fallback.
+pub(crate) const BUFFERS_LOW_BEFORE_FALLBACK: Duration = Duration::from_secs(2);
+
 /// Share of the memory setting that packet buffers take; the rest is queues, rings and DPDK's own tables.
 pub(crate) const POOL_SHARE_PERCENT: u64 = 60;
 /// Fewest packet buffers a data plane is useful with.

@@ -10,6 +10,7 @@ mod affinity;
 mod boot;
 mod claim;
 mod core_loop;
+mod exhaustion;
 mod failure;
 mod handoff;
 mod helpers;
@@ -22,6 +23,7 @@ mod ports;
 mod status;
 mod translation;
 mod wall_clock;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -22,6 +22,7 @@ use crate::limits::{
 use crate::link::{Control, reason};
 use crate::status::say;
 use crate::wall_clock;
+use crate::watch::{Health, Watch};
 
 /// Waits for a generation that can be booted, boots it, and serves until a signal.
 ///
@@ -52,6 +53,7 @@ pub(crate) fn serve(mut control: Control, stop: &Arc<AtomicBool>) -> Result<(), 
         announced: Vec::new(),
         links,
         links_at: None,
+        watch: Watch::default(),
     };
     main.greet();
     main.tell_of_the_start();
@@ -120,6 +122,7 @@ struct MainLoop {
     /// Each port's link as last seen.
     links: Vec<Option<bool>>,
     links_at: Option<Instant>,
+    watch: Watch,
 }
 
 impl MainLoop {
@@ -134,6 +137,7 @@ impl MainLoop {
             }
             self.pass_acknowledgements();
             self.look_at_links();
+            self.look_at_health();
             if let Some(received) = self.control.receive(self.patience()) {
                 self.on_message(received);
             }
@@ -272,10 +276,12 @@ impl MainLoop {
         }
     }
 
-    fn answer(&self, query: &Query) -> ReplyBody {
+    fn answer(&mut self, query: &Query) -> ReplyBody {
         match query {
             Query::Ping => ReplyBody::Pong,
             Query::Sessions { limit } => self.sessions(*limit),
+            Query::Fallback { command } => self.fallback(*command),
+            Query::ClearSessions => self.clear_sessions(),
             _ => ReplyBody::Failed {
                 reason: "this release of the data plane does not know the question; run both processes of one release".to_owned(),
             },
@@ -309,6 +315,81 @@ impl MainLoop {
         }
         sessions.truncate(limit);
         ReplyBody::Sessions { sessions }
+    }
+
+    fn fallback(&mut self, command: Option<bool>) -> ReplyBody {
+        if let Some(event) = command.and_then(|on| self.watch.command(on)) {
+            self.tell_of_fallback(event);
+        }
+        self.pass_fallback();
+        ReplyBody::Fallback {
+            reasons: self.watch.reasons().iter().collect(),
+        }
+    }
+
+    fn clear_sessions(&mut self) -> ReplyBody {
+        let (answer, answers) = bounded(self.plane.cores.len());
+        for core in &self.plane.cores {
+            let _ = core.commands.try_send(Command::ClearSessions {
+                answer: answer.clone(),
+            });
+        }
+        drop(answer);
+        let deadline = now() + CORE_ANSWER_WAIT;
+        let (mut sessions, mut answered) = (0, 0);
+        while answered < self.plane.cores.len() {
+            let Ok(cleared) = answers.recv_deadline(deadline) else {
+                break;
+            };
+            sessions += cleared;
+            answered += 1;
+        }
+        say(format_args!("{sessions} inspected sessions were cleared"));
+        self.tell(SystemEvent::SessionsCleared { sessions });
+        if answered < self.plane.cores.len() {
+            return ReplyBody::Failed {
+                reason: format!(
+                    "{sessions} sessions were cleared, but only {answered} of {} cores answered in time; look at `sluice \
+                     show cores` and try again",
+                    self.plane.cores.len()
+                ),
+            };
+        }
+        ReplyBody::Cleared { sessions }
+    }
+
+    /// Failures that traffic survives bring layer-2 fallback, and their end ends it.
+    fn look_at_health(&mut self) {
+        let health = Health {
+            helpers_gone: self.plane.helpers.are_gone(),
+            random_unhealthy: self
+                .plane
+                .cores
+                .iter()
+                .any(|core| core.random_unhealthy.load(Ordering::Relaxed)),
+            buffers_low: self.plane.buffers.low(),
+        };
+        for event in self.watch.look(health, now()) {
+            self.tell_of_fallback(event);
+        }
+        self.pass_fallback();
+    }
+
+    fn tell_of_fallback(&mut self, event: SystemEvent) {
+        say(event.message());
+        self.tell(event);
+    }
+
+    /// A core whose queue is full is told at the next turn.
+    fn pass_fallback(&mut self) {
+        let reasons = self.watch.reasons();
+        for core in &mut self.plane.cores {
+            if core.fallback != reasons
+                && core.commands.try_send(Command::Fallback(reasons)).is_ok()
+            {
+                core.fallback = reasons;
+            }
+        }
     }
 
     fn look_at_links(&mut self) {
@@ -421,7 +502,7 @@ fn at_restart(generation: u64, waiting: &[&'static str]) -> String {
     )
 }
 
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "the main loop's own clock")]
     Instant::now()
 }

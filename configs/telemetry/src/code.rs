@@ -110,6 +110,10 @@ decision_codes! {
         "The client's address is in the source exceptions of the server policy.";
     BypassLearnedPinning = 210, Bypass, "bypass-learned-pinning",
         "Earlier flows learned that the client pins this origin's certificate.";
+    BypassLayer2Fallback = 211, Bypass, "bypass-layer2-fallback",
+        "The appliance is in layer-2 fallback: new flows are forwarded as they are.";
+    BypassExhausted = 212, Bypass, "bypass-exhausted",
+        "Packet buffers or transmit descriptors were nearly used up; the setting lets new flows pass.";
 
     BlockOriginExpired = 300, Block, "block-origin-expired",
         "The origin's certificate has expired.";
@@ -151,6 +155,8 @@ decision_codes! {
         "The ClientHello was not whole in time.";
     BlockIrregularHandshake = 319, Block, "block-irregular-handshake",
         "The TCP handshake was not seen whole, is signed, or cannot be taken over; to a protected server, or where the client proxy blocks it.";
+    BlockSessionCleared = 320, Block, "block-session-cleared",
+        "An operator cleared the inspected sessions: both ends were reset.";
 }
 
 impl DecisionCode {

@@ -135,6 +135,8 @@ pub enum EndReason {
     Evicted,
     /// The data plane stopped.
     Stopped,
+    /// An operator cleared the inspected sessions.
+    Cleared,
     /// Something failed on this side.
     Failed(Party),
 }
@@ -152,6 +154,7 @@ impl EndReason {
             Self::Bypassed => "bypassed",
             Self::Evicted => "evicted",
             Self::Stopped => "stopped",
+            Self::Cleared => "cleared",
             Self::Failed(Party::Client) => "failed-client",
             Self::Failed(Party::Origin) => "failed-origin",
             Self::Failed(Party::Appliance) => "failed-appliance",

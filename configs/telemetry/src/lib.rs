@@ -24,7 +24,7 @@ pub use counter::{Counter, CounterKind};
 pub use drop_reason::DropReason;
 pub use event::{Event, EventError};
 pub use flow_record::{Application, EndReason, FlowRecord, Party};
-pub use load::LoadState;
+pub use load::{FallbackReason, FallbackReasons, LoadState};
 pub use session::{SessionPhase, SessionSummary};
 pub use system::{Severity, SystemEvent, SystemRecord};
 pub use tls_facts::{LegFacts, OriginVerdict, TlsVersion};

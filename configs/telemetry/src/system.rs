@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LoadState, Verdict};
+use crate::{FallbackReason, LoadState, Verdict};
 
 /// How much an event wants attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,6 +101,29 @@ pub enum SystemEvent {
         /// What happens to sessions past the limit.
         over_limit: Verdict,
     },
+    /// A reason for layer-2 fallback has come or gone.
+    Layer2Fallback {
+        /// Which.
+        reason: FallbackReason,
+        /// Whether it has come.
+        entered: bool,
+        /// Whether new flows are forwarded at layer 2 now.
+        on: bool,
+    },
+    /// An operator cleared the inspected sessions.
+    SessionsCleared {
+        /// How many there were.
+        sessions: u64,
+    },
+    /// Packet buffers or transmit descriptors are nearly used up, or are not any more.
+    Exhaustion {
+        /// `packet buffers` or `transmit descriptors`.
+        what: String,
+        /// Whether they are.
+        exhausted: bool,
+        /// Whether new flows are dropped until it is over; else they pass without inspection.
+        drops: bool,
+    },
     /// Events were lost because the ring was full.
     EventsLost {
         /// How many since the last such event.
@@ -153,6 +176,15 @@ impl SystemEvent {
                 LoadState::Critical => "session-load-critical",
                 LoadState::Reached => "session-limit-reached",
             },
+            Self::Layer2Fallback { entered: true, .. } => "layer2-fallback-entered",
+            Self::Layer2Fallback { entered: false, .. } => "layer2-fallback-left",
+            Self::SessionsCleared { .. } => "sessions-cleared",
+            Self::Exhaustion {
+                exhausted: true, ..
+            } => "exhaustion",
+            Self::Exhaustion {
+                exhausted: false, ..
+            } => "exhaustion-recovered",
             Self::EventsLost { .. } => "events-lost",
             Self::PortLink { .. } => "port-link",
             Self::Learned { .. } => "learned",
@@ -170,13 +202,29 @@ impl SystemEvent {
                 LoadState::Warning => Severity::Warning,
                 LoadState::Critical | LoadState::Reached => Severity::Error,
             },
+            Self::Layer2Fallback {
+                entered: true,
+                reason,
+                ..
+            } => match reason {
+                FallbackReason::Command => Severity::Warning,
+                _ => Severity::Error,
+            },
             Self::DataplaneStarted { .. }
+            | Self::Layer2Fallback { entered: false, .. }
+            | Self::Exhaustion {
+                exhausted: false, ..
+            }
             | Self::DataplaneStopping
             | Self::DataplaneLink { connected: true }
             | Self::GenerationAdopted { .. }
             | Self::PortLink { up: true, .. }
             | Self::Learned { .. } => Severity::Info,
             Self::CertificateExpiring { .. }
+            | Self::SessionsCleared { .. }
+            | Self::Exhaustion {
+                exhausted: true, ..
+            }
             | Self::RdrandUnavailable { .. }
             | Self::EventsLost { .. }
             | Self::DataplaneLink { connected: false }
@@ -208,6 +256,31 @@ impl SystemEvent {
             }
             Self::SessionLoad { before, state, sessions, limit, over_limit } => {
                 session_load(*before, *state, (*sessions, *limit), *over_limit)
+            }
+            Self::Layer2Fallback { reason, entered, on } => {
+                let because = reason.description();
+                match (entered, on) {
+                    (true, _) => format!(
+                        "entered Layer-2 fallback because {because}: new flows pass without inspection, inspected sessions are \
+                         kept (`sluice sessions clear` ends them)"
+                    ),
+                    (false, false) => format!(
+                        "left Layer-2 fallback; it was entered because {because}: new flows are inspected again"
+                    ),
+                    (false, true) => format!(
+                        "Layer-2 fallback goes on for another reason than that {because}, which is over"
+                    ),
+                }
+            }
+            Self::SessionsCleared { sessions } => {
+                format!("{sessions} inspected sessions were cleared by command: both ends of each were reset")
+            }
+            Self::Exhaustion { what, exhausted: true, drops } => {
+                let fate = if *drops { "are dropped, and come again" } else { "pass without inspection" };
+                format!("{what} are nearly used up: new flows {fate} until there are enough again")
+            }
+            Self::Exhaustion { what, exhausted: false, .. } => {
+                format!("there are enough {what} again: new flows are inspected")
             }
             Self::EventsLost { count } => format!("{count} events were lost because the event ring was full"),
             Self::PortLink { segment, port, up } => {

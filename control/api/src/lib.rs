@@ -31,7 +31,8 @@ pub use error::{ApiError, ErrorCode};
 pub use explain::{Explain, Explained, ExplainedStep};
 pub use framing::FrameError;
 pub use observe::{
-    CoreLoad, Cores, CounterRow, Drops, Log, LogQuery, Sessions, SessionsQuery, Stats,
+    Cleared, CoreLoad, Cores, CounterRow, Drops, Fallback, Log, LogQuery, Sessions, SessionsQuery,
+    Stats,
 };
 pub use request::{Reply, Request, Response};
 pub use secret::Secret;

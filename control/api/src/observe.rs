@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sluice_telemetry::{SessionSummary, Verdict};
+use sluice_telemetry::{FallbackReason, SessionSummary, Verdict};
 
 /// Which flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,20 @@ pub struct Sessions {
     pub taken: u64,
     /// As many of them as asked for.
     pub sessions: Vec<SessionSummary>,
+}
+
+/// Whether the data plane is in layer-2 fallback: new flows pass without inspection, inspected sessions go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// Why it is on; empty: it is off.
+    pub reasons: Vec<FallbackReason>,
+}
+
+/// The inspected sessions were ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleared {
+    /// How many there were.
+    pub sessions: u64,
 }
 
 /// Every counter.

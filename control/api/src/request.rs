@@ -5,8 +5,9 @@ use sluice_schema::Document;
 
 use crate::{
     ApiError, Applied, Apply, CertificateDetails, CertificateExport, CertificateImport,
-    CertificateSummary, Checked, Compared, Cores, Distribution, Drops, Explain, Explained,
-    Exported, History, Log, LogQuery, Rollback, SelfSigned, Sessions, SessionsQuery, Stats, Status,
+    CertificateSummary, Checked, Cleared, Compared, Cores, Distribution, Drops, Explain, Explained,
+    Exported, Fallback, History, Log, LogQuery, Rollback, SelfSigned, Sessions, SessionsQuery,
+    Stats, Status,
 };
 
 /// One request.
@@ -48,6 +49,13 @@ pub enum Request {
     CertificateExport(CertificateExport),
     /// The flows tracked now. Answered by [`Reply::Sessions`].
     Sessions(SessionsQuery),
+    /// Why is the data plane in layer-2 fallback, if it is? Answered by [`Reply::Fallback`].
+    Fallback {
+        /// What the operator makes of it; absent: nothing is changed.
+        command: Option<bool>,
+    },
+    /// End every inspected session with resets. Answered by [`Reply::Cleared`].
+    ClearSessions,
     /// Every counter. Answered by [`Reply::Stats`].
     Stats,
     /// The latest events. Answered by [`Reply::Log`].
@@ -84,6 +92,10 @@ pub enum Reply {
     Exported(Exported),
     /// To [`Request::Sessions`].
     Sessions(Sessions),
+    /// To [`Request::Fallback`].
+    Fallback(Fallback),
+    /// To [`Request::ClearSessions`].
+    Cleared(Cleared),
     /// To [`Request::Stats`].
     Stats(Stats),
     /// To [`Request::Log`].

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sluice_telemetry::LoadState;
 
+use crate::Fallback;
+
 /// The appliance at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -26,6 +28,8 @@ pub struct Status {
     pub inspected_sessions_max: Option<u64>,
     /// How the sessions compare with that; absent without a data plane.
     pub session_load: Option<LoadState>,
+    /// Whether the data plane is in layer-2 fallback, and why; absent without a data plane.
+    pub fallback: Option<Fallback>,
     /// Where the events go.
     pub event_log: Option<String>,
     /// Who has adopted what.

@@ -79,6 +79,12 @@ pub(crate) enum Command {
     /// Shows what goes on
     #[command(subcommand)]
     Show(Show),
+    /// Layer-2 fallback: new flows pass without inspection, inspected sessions go on
+    #[command(subcommand)]
+    Fallback(Fallback),
+    /// Inspected sessions: clear
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// Says how a flow would be treated, and why
     Explain(Explain),
     /// Prints the JSON Schema of a kind of document
@@ -257,6 +263,22 @@ pub(crate) enum Show {
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=INTERVAL_S_MAX))]
         interval: Option<u64>,
     },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Fallback {
+    /// Enters it; it stays on until `off`, also when the data plane restarts
+    On,
+    /// Leaves it, unless a failure keeps it on
+    Off,
+    /// Says whether it is on, and why
+    Status,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Sessions {
+    /// Ends every inspected session: both ends of each are reset
+    Clear,
 }
 
 #[derive(Debug, clap::Args)]

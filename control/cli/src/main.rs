@@ -7,6 +7,7 @@ mod certificates;
 mod configuration;
 mod documents;
 mod explain;
+mod fallback;
 mod limits;
 mod observe;
 mod outcome;
@@ -47,6 +48,8 @@ fn run(args: Args) -> Result<Outcome, Failure> {
         Command::History => configuration::history(&ask),
         Command::Status => status::status(&ask),
         Command::Certificate(command) => certificates::run(command, args.json, &ask),
+        Command::Fallback(wanted) => fallback::fallback(wanted, &ask),
+        Command::Sessions(args::Sessions::Clear) => fallback::clear_sessions(&ask),
         Command::Show(Show::Sessions { limit }) => observe::sessions(limit, &ask),
         Command::Show(Show::Stats { all }) => observe::stats(all, &ask),
         Command::Show(Show::Log(query)) => observe::log(query, &ask),

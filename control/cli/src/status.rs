@@ -39,6 +39,10 @@ fn overview(status: &Status) -> String {
         },
         (now, _) => or_dash(now),
     };
+    let fallback = status
+        .fallback
+        .as_ref()
+        .map_or_else(|| "-".to_owned(), crate::fallback::state);
     let mut text = pairs(&[
         ("appliance", or_dash(status.appliance.as_ref())),
         (
@@ -61,6 +65,7 @@ fn overview(status: &Status) -> String {
             switch(status.server_inspection).to_owned(),
         ),
         ("inspected sessions", sessions),
+        ("layer-2 fallback", fallback),
         ("event log", or_dash(status.event_log.as_ref())),
     ]);
     let cores = distribution(&status.distribution);

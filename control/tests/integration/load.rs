@@ -1,8 +1,10 @@
 //! What operators see of the load.
 
 use crate::support::{Behaviour, Daemon, FakeDataplane, documents, documents_with, eventually};
-use sluice_api::{LogQuery, Reply, Request, Status};
-use sluice_telemetry::{Counter, Event, LoadState, SystemEvent, SystemRecord, Verdict};
+use sluice_api::{Cleared, ErrorCode, Fallback, LogQuery, Reply, Request, Status};
+use sluice_telemetry::{
+    Counter, Event, FallbackReason, LoadState, SystemEvent, SystemRecord, Verdict,
+};
 
 fn status(daemon: &Daemon) -> Status {
     match daemon.call(&Request::Status).unwrap() {
@@ -78,4 +80,46 @@ fn f28_a_reached_limit_is_in_the_log_and_in_the_status() {
         "[limits]\nover_limit = \"block\"\n[[segment]]",
     ));
     assert!(status(&daemon).problems[0].contains("further ones are blocked"));
+}
+
+#[test]
+fn f22_fallback_by_command_is_shown_and_outlives_the_data_plane() {
+    let root = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(root.path());
+    let nobody = daemon.refusal(&Request::Fallback {
+        command: Some(true),
+    });
+    assert_eq!(nobody.code, ErrorCode::NoDataplane);
+    daemon.make_cas();
+    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
+    daemon.wait_for_dataplane();
+    daemon.applied(documents());
+    let fallback = |command| daemon.call(&Request::Fallback { command }).unwrap();
+    let (on, off) = (
+        Reply::Fallback(Fallback {
+            reasons: vec![FallbackReason::Command],
+        }),
+        Reply::Fallback(Fallback::default()),
+    );
+    assert_eq!(fallback(None), off);
+    assert_eq!(fallback(Some(true)), on);
+    assert_eq!(fallback(None), on);
+    let now = status(&daemon);
+    assert_eq!(now.fallback.unwrap().reasons, [FallbackReason::Command]);
+    assert_eq!(
+        now.problems,
+        ["layer-2 fallback is on because an operator said so: new flows pass without inspection"]
+    );
+    assert_eq!(
+        daemon.call(&Request::ClearSessions).unwrap(),
+        Reply::Cleared(Cleared { sessions: 7 })
+    );
+
+    dataplane.kill();
+    let next = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
+    eventually("the next data plane is told", || {
+        (next.seen().fallback == [true]).then_some(())
+    });
+    assert_eq!(fallback(Some(false)), off);
+    assert!(status(&daemon).problems.is_empty());
 }

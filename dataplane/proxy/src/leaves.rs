@@ -154,6 +154,11 @@ impl Leaves {
         self.cache.purge(keep_generation);
     }
 
+    /// What seeds its random numbers.
+    pub(crate) fn random_source(&self) -> sluice_random::Source {
+        self.random.source()
+    }
+
     /// How often the generator of serial numbers was seeded anew.
     pub(crate) fn reseeds(&self) -> u64 {
         self.random.reseeds()

@@ -8,6 +8,7 @@
 
 mod burst;
 mod corners;
+mod fallback;
 mod flow;
 mod generation;
 mod hold;

@@ -10,7 +10,7 @@ use crate::flow::{After, Flow, State};
 use crate::holding::{self, Holding};
 use crate::identity::Identity;
 use crate::output::Output;
-use crate::passing::{forward, picked_up};
+use crate::passing::{forward, pass_or_drop, picked_up, settle};
 use crate::shared::Shared;
 use crate::syn;
 
@@ -46,6 +46,12 @@ pub(crate) fn on_packet<B: PacketBuf>(
     let side = flow.identity.side_of(from_client);
     let observation = observer.on_segment(tcp, packet.frame(), side, now.mono);
     match observation {
+        Observation::Established if shared.degraded.passes().is_some() => {
+            if let Some(code) = shared.degraded.passes() {
+                settle(flow, shared, code, (None, None), now, out);
+            }
+            pass_or_drop(flow, packet, tcp, from_client, now, out)
+        }
         Observation::Established => {
             if tcp.payload_len() == 0 {
                 // It may carry a FIN.

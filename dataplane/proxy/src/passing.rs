@@ -33,6 +33,19 @@ pub(crate) fn picked_up<B>(
     State::Bypassed(Bypassed::new(code, now))
 }
 
+/// A flow that passes from its first packet on, whatever it turns out to be.
+pub(crate) fn passed<B>(
+    identity: &Identity,
+    code: DecisionCode,
+    shared: &Shared,
+    now: Now,
+    out: &mut dyn Effects,
+) -> State<B> {
+    let said = (None, None);
+    shared.decided(identity, code, EndReason::Bypassed, said, now, out);
+    State::Bypassed(Bypassed::new(code, now))
+}
+
 /// Turns a flow into a bypassed or a blocked one, as the code says.
 pub(crate) fn settle<B: PacketBuf>(
     flow: &mut Flow<B>,

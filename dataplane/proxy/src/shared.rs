@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sluice_telemetry::{Counter, DecisionCode, EndReason};
 use sluice_tls::TlsContext;
 
+use crate::fallback::Degraded;
 use crate::identity::Identity;
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) inspected_sessions: u32,
     /// Those of all cores.
     pub(crate) load: Arc<SessionLoad>,
+    /// Whether new flows are taken over at all.
+    pub(crate) degraded: Degraded,
     /// What the newest generation says about that; absent before the first.
     pub(crate) thresholds: Option<Thresholds>,
 }

@@ -13,6 +13,7 @@ use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
 use crate::burst::Arrival;
+use crate::fallback::Degraded;
 use crate::flow::{After, Blocked, Flow, State};
 use crate::generation::Generation;
 use crate::identity::{Identity, flow_facts};
@@ -99,6 +100,7 @@ impl<B: PacketBuf> Worker<B> {
                 inspected_sessions: 0,
                 load: settings.load,
                 thresholds: None,
+                degraded: Degraded::default(),
             },
             burst: Vec::with_capacity(BURST_PACKETS_MAX),
             generation: None,
@@ -247,12 +249,18 @@ impl<B: PacketBuf> Worker<B> {
                     budget: &mut 0,
                     starved: false,
                 };
-                if session.stop(&mut turn) {
+                if session.stop(EndReason::Stopped, &mut turn) {
                     turn.out.count(Counter::SessionsStopped, 1);
                 }
             }
             self.remove(id, now, out);
         }
+    }
+
+    /// What seeds this core's random numbers at present.
+    #[must_use]
+    pub fn random_source(&self) -> sluice_random::Source {
+        self.shared.leaves.random_source()
     }
 
     /// How the sessions of the whole process compare with the limit.
@@ -343,6 +351,10 @@ impl<B: PacketBuf> Worker<B> {
             return;
         }
         out.count(Counter::FlowsCandidate, 1);
+        if opens && self.shared.degraded.drops() {
+            out.discard(packet, DropReason::Exhausted);
+            return;
+        }
         let identity = Identity {
             generation: Arc::clone(generation),
             candidate,
@@ -354,9 +366,16 @@ impl<B: PacketBuf> Worker<B> {
             started: now.mono,
             started_unix_us: now.unix_us,
         };
-        let normalised = syn::normalise(&identity, &mut packet, tcp, out);
+        let passes = self.shared.degraded.passes();
+        let normalised = match passes {
+            // What passes is passed as it came.
+            Some(_) => None,
+            None => syn::normalise(&identity, &mut packet, tcp, out),
+        };
         let tcp = normalised.as_ref().unwrap_or(tcp);
-        let state = if opens {
+        let state = if let Some(code) = passes {
+            passing::passed(&identity, code, &self.shared, now, out)
+        } else if opens {
             observing::begin(&identity, &self.shared, &packet, tcp, now, out)
         } else {
             let why = if tcp.options.signature {
@@ -508,7 +527,7 @@ impl<B: PacketBuf> Worker<B> {
         }
     }
 
-    fn set_alarm(&mut self, id: FlowId, now: Instant) {
+    pub(crate) fn set_alarm(&mut self, id: FlowId, now: Instant) {
         let Some(flow) = self.table.get_mut(id) else {
             return;
         };

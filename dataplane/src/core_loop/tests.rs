@@ -120,6 +120,7 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
     let leaf_key =
         Arc::new(LeafKey::generate(&mut CoreRandom::new().expect("random")).expect("a key"));
     let clock = Clock::start(&eal);
+    let buffers = Buffers::new(pool);
     let mut commands = Vec::new();
     let mut lcores = Vec::new();
     let shares = ports
@@ -146,6 +147,8 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
             deal: true,
             commands: taken,
             adopted: Arc::default(),
+            buffers: buffers.clone(),
+            random_unhealthy: Arc::default(),
             stop: Arc::clone(&stop),
             clock,
             idle: IdleMode::Adaptive,

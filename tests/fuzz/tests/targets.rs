@@ -13,11 +13,13 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 fn fuzz(name: &str) {
-    let target = find(name).unwrap();
-    let replayed = target.replay().unwrap();
+    let target = find(name).expect("a target of this name");
+    let replayed = target.replay().expect("its corpus holds");
     assert!(replayed > 0, "corpus/{name} is empty");
     let cases = target.cases * number("SLUICE_FUZZ_CASES", 1);
-    target.mutate(number("SLUICE_FUZZ_SEED", 1), cases).unwrap();
+    target
+        .mutate(number("SLUICE_FUZZ_SEED", 1), cases)
+        .expect("its mutations hold");
 }
 
 macro_rules! targets {

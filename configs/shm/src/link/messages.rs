@@ -1,10 +1,10 @@
 //! What the two processes say to each other.
 
 use serde::{Deserialize, Serialize};
-use sluice_telemetry::{SessionSummary, SystemEvent};
+use sluice_telemetry::{FallbackReason, SessionSummary, SystemEvent};
 
 /// Version of the messages; both ends must have the same.
-pub const LINK_VERSION: u16 = 1;
+pub const LINK_VERSION: u16 = 2;
 
 /// From the data plane to `sluiced`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,13 @@ pub enum Query {
     },
     /// Whether the data plane's main loop answers.
     Ping,
+    /// Why new flows are forwarded at layer 2, if they are.
+    Fallback {
+        /// What the command makes of it; absent: nothing is changed.
+        command: Option<bool>,
+    },
+    /// Ends every inspected session: both ends are reset.
+    ClearSessions,
 }
 
 /// An answer of the data plane.
@@ -119,6 +126,16 @@ pub enum ReplyBody {
     },
     /// To [`Query::Ping`].
     Pong,
+    /// To [`Query::Fallback`].
+    Fallback {
+        /// The reasons that hold; fallback is off when there is none.
+        reasons: Vec<FallbackReason>,
+    },
+    /// To [`Query::ClearSessions`].
+    Cleared {
+        /// How many sessions there were.
+        sessions: u64,
+    },
     /// The question could not be answered.
     Failed {
         /// Why, and what to do.

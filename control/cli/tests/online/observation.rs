@@ -2,11 +2,11 @@
 
 use serde_json::json;
 use sluice_api::{
-    Adoption, CoreLoad, Cores, CounterRow, Drops, Explained, ExplainedStep, Log, Reply, Request,
-    Sessions, Stats, Status,
+    Adoption, CoreLoad, Cores, CounterRow, Drops, Explained, ExplainedStep, Fallback, Log, Reply,
+    Request, Sessions, Stats, Status,
 };
 use sluice_telemetry::{
-    Application, DecisionCode, LoadState, SessionPhase, SessionSummary, Verdict,
+    Application, DecisionCode, FallbackReason, LoadState, SessionPhase, SessionSummary, Verdict,
 };
 
 use crate::daemon::{Daemon, distribution, stderr};
@@ -32,6 +32,9 @@ fn status_per_core() {
         sessions_inspected: Some(5),
         inspected_sessions_max: Some(20_000),
         session_load: Some(LoadState::Critical),
+        fallback: Some(Fallback {
+            reasons: vec![FallbackReason::Command],
+        }),
         event_log: Some("/var/log/sluice/eve.json".to_owned()),
         distribution: distribution(Adoption::Pending),
         restart_needed: false,
@@ -46,6 +49,7 @@ fn status_per_core() {
         "generation          4, applied 2026-01-02 03:04:05 UTC",
         "client inspection   on",
         "server inspection   off",
+        "layer-2 fallback    on: an operator said so",
         "inspected sessions  5 of at most 20000 (critical)",
         "2     3           pending",
     ] {

@@ -14,7 +14,7 @@ use sluice_shm::link::{
     DataplaneLink, LINK_VERSION, LinkError, Query, Received, ReplyBody, ToControl, ToDataplane,
 };
 use sluice_shm::{EventProducer, KeySegment, SealedSnapshot, StatsSegment};
-use sluice_telemetry::{Application, Counter, Event, SessionPhase, SessionSummary};
+use sluice_telemetry::{Application, Counter, Event, FallbackReason, SessionPhase, SessionSummary};
 
 const POLL: Duration = Duration::from_millis(20);
 
@@ -37,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) connections: u64,
     pub(crate) offered: Vec<u64>,
     pub(crate) retired: Vec<u64>,
+    /// What it was commanded about layer-2 fallback.
+    pub(crate) fallback: Vec<bool>,
     pub(crate) snapshot: Option<Snapshot>,
     /// Bytes of each key, by the name of its certificate.
     pub(crate) keys: BTreeMap<String, Vec<u8>>,
@@ -200,6 +202,28 @@ impl Shared {
                     },
                     &[],
                 )
+            }
+            ToDataplane::Query {
+                id,
+                query: Query::Fallback { command },
+            } => {
+                if let Some(on) = command {
+                    let bits = if on { 1 } else { 0 };
+                    let stats = self.stats.core(0).unwrap();
+                    stats.set(Counter::Layer2Fallback, bits);
+                    self.seen.lock().unwrap().fallback.push(on);
+                }
+                let on = self.seen.lock().unwrap().fallback.last() == Some(&true);
+                let reasons = on.then_some(FallbackReason::Command).into_iter().collect();
+                let body = ReplyBody::Fallback { reasons };
+                link.send(&ToControl::Reply { id, body }, &[])
+            }
+            ToDataplane::Query {
+                id,
+                query: Query::ClearSessions,
+            } => {
+                let body = ReplyBody::Cleared { sessions: 7 };
+                link.send(&ToControl::Reply { id, body }, &[])
             }
             _ => Ok(()),
         }

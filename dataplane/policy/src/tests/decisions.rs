@@ -401,6 +401,10 @@ fn every_code_that_a_policy_gives_is_reached() {
         DecisionCode::BlockClientCertificateRequested,
         DecisionCode::BlockForgingFailed,
         DecisionCode::BlockClientHandshakeFailed,
+        // And what concerns all flows at once.
+        DecisionCode::BypassLayer2Fallback,
+        DecisionCode::BypassExhausted,
+        DecisionCode::BlockSessionCleared,
     ]
     .into();
     let all: BTreeSet<DecisionCode> = DecisionCode::ALL.iter().copied().collect();

@@ -441,7 +441,7 @@ impl Session {
     }
 
     /// Ends the session because the process ends: whatever of it still lives is reset. True if any of it did.
-    pub(crate) fn stop(&mut self, turn: &mut Turn<'_>) -> bool {
+    pub(crate) fn stop(&mut self, why: EndReason, turn: &mut Turn<'_>) -> bool {
         let lived = !(self.client.tcp.is_closed() && self.origin.tcp.is_closed());
         self.client.tcp.abort();
         self.origin.tcp.abort();
@@ -449,7 +449,7 @@ impl Session {
             // Before both handshakes are done there is no better code than the one they fail by.
             let code = self.account.code;
             self.account.code = code.or(Some(DecisionCode::BlockOriginHandshakeFailed));
-            self.end(EndReason::Stopped, turn.now.mono);
+            self.end(why, turn.now.mono);
         }
         self.transmit(turn);
         lived

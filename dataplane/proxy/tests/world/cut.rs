@@ -41,7 +41,8 @@ pub fn fragment(
         part.extend(u32::from(id).to_be_bytes());
     } else {
         part[IP + 4..IP + 6].copy_from_slice(&id.to_be_bytes());
-        part[IP + 6..IP + 8].copy_from_slice(&(offset / 8 | u16::from(more) << 13).to_be_bytes());
+        part[IP + 6..IP + 8]
+            .copy_from_slice(&((offset / 8) | (u16::from(more) << 13)).to_be_bytes());
     }
     part.extend(&data[range]);
     mend(&mut part);

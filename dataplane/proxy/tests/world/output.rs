@@ -135,7 +135,7 @@ fn cut(frame: &[u8], left: Unfinished) -> Vec<Vec<u8>> {
             payload,
             ..whole
         };
-        seq = seq + u32::try_from(payload.len()).expect("small");
+        seq += u32::try_from(payload.len()).expect("small");
         let mut out = vec![0; frame.len()];
         let path = PathTemplate::from_frame(&tcp, frame);
         let written = emit(&mut out, &path, &piece, &[]).expect("it fits");

@@ -218,7 +218,7 @@ fn e111_f5_an_outer_datagram_that_was_cut_is_put_together_before_the_inner_one()
             let outer = part(&inner, 18, 100 + came, &outer);
             // Each half of the inner datagram has an identification of its own outside.
             let mut outer = outer;
-            outer[22..24].copy_from_slice(&(100 + (came + 1) / 2).to_be_bytes());
+            outer[22..24].copy_from_slice(&(100 + came.div_ceil(2)).to_be_bytes());
             checksum(&mut outer[18..38]);
             if let Some(packet) = bench.offer(&outer) {
                 let Frame::Fragment(fragment) = parse(SEGMENT, packet.frame()) else {
