@@ -44,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     target("options", targets::packet::options, 100_000),
     target("segments", targets::segments::run, 30_000),
     target("observer", targets::observer::run, 30_000),
+    target("reassembler", targets::reassembler::run, 20_000),
     target("hello", targets::hello::run, 20_000),
     target("records", targets::records::run, 400),
     target("certificate", targets::certificate::run, 3_000),

@@ -5,6 +5,7 @@ pub(crate) mod hello;
 pub(crate) mod observer;
 pub(crate) mod packet;
 pub(crate) mod plaintext;
+pub(crate) mod reassembler;
 pub(crate) mod records;
 pub(crate) mod segments;
 pub(crate) mod storage;

@@ -43,6 +43,7 @@ targets! {
     no_input_reads_as_options_that_are_written_otherwise "options";
     any_segments_deliver_the_stream_and_nothing_else "segments";
     any_segments_that_are_disregarded_teach_the_observer_nothing "observer";
+    any_fragments_are_given_on_whole_or_not_at_all "reassembler";
     any_bytes_read_as_the_same_hello_however_they_are_cut "hello";
     no_input_opens_that_the_peer_did_not_seal "records";
     whatever_is_forged_from_hostile_certificates_can_be_read "certificate";

@@ -1,9 +1,12 @@
 //! E111: fragments that overlap, are tiny, late or never whole; IPv6 extension headers in front of everything.
 
-use sluice_telemetry::Counter;
+use std::time::Duration;
+
+use sluice_telemetry::{Counter, DropReason};
 
 use super::craft::{Craft, checksum};
-use super::lab::strict;
+use super::lab::{EXCEPTED, INSPECTED, Outcome, Run, Way, hello, strict};
+use super::receiver::PROFILES;
 use super::strategies::{inspected_session_between, inspected_session_under};
 
 const LINK: usize = 14;
@@ -148,6 +151,54 @@ const CUTS: [(&str, Cut); 18] = [
         frames(&[part(b, 0, 96), part(b, 192, usize::MAX)])
     }),
 ];
+
+#[test]
+fn e111_fragments_never_show_policy_another_stream_than_the_receiver() {
+    let (good, bank) = (hello(INSPECTED), hello(EXCEPTED));
+    let mut wrong = Vec::new();
+    let mut inspected = 0;
+    for (real, decoy) in [(&good, &bank), (&bank, &good)] {
+        for (number, (name, cut)) in CUTS.into_iter().enumerate() {
+            for way in [Way::Outbound, Way::Inbound] {
+                for profile in PROFILES.into_iter().take(7) {
+                    let mut run = Run::with(way, profile, &strict());
+                    run.connect();
+                    let (a, b) = (run.data(&real.bytes), run.data(&decoy.bytes));
+                    for frame in cut(&a, &b) {
+                        run.inject(frame);
+                    }
+                    run.wait(Duration::from_secs(1));
+                    let named = match number {
+                        0..5 => Counter::DatagramsReassembled,
+                        5 => Counter::Drop(DropReason::FragmentDuplicate),
+                        6..13 | 15 => Counter::Drop(DropReason::FragmentOverlap),
+                        13 | 14 => Counter::DatagramsReassembled,
+                        _ => Counter::FragmentsHeld,
+                    };
+                    if run.count(named) == 0 {
+                        wrong.push(format!("{name}: {} is zero", named.name()));
+                    }
+                    run.send(&a);
+                    run.wait(Duration::from_secs(1));
+                    match run.judge(&[real, decoy]) {
+                        Ok(Outcome::Unseen(code)) => wrong.push(format!("{name}: {code}")),
+                        Ok(Outcome::Bypassed(code)) if way == Way::Inbound => {
+                            wrong.push(format!("{name} to a protected server: {code}"));
+                        }
+                        Ok(Outcome::Undecided) => wrong.push(format!("{name}: no decision")),
+                        Ok(outcome) => inspected += usize::from(outcome == Outcome::Inspected),
+                        Err(why) => wrong.push(format!(
+                            "{name}, {:?} for {:?}, at {}: {why}",
+                            decoy.name, real.name, profile.name
+                        )),
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(inspected > 200, "{inspected}");
+}
 
 #[test]
 fn e111_a_session_in_fragments_is_inspected_and_one_of_two_versions_ends() {
