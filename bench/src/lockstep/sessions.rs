@@ -56,6 +56,8 @@ pub struct SessionsReport {
     us_per_mib: Vec<f64>,
     /// Packets that came in, per MiB.
     packets_per_mib: Vec<f64>,
+    /// Segments that the appliance sent twice. Nothing is lost, so all of them for nothing.
+    retransmits: u64,
 }
 
 impl SessionsOptions {
@@ -102,11 +104,7 @@ impl SessionsOptions {
             rig.close()?;
         }
         rig.worker.gauges(&mut rig.sink);
-        let wrong = rig.sink.count_of(Counter::TcpRetransmits);
-        if wrong > 0 {
-            let message = format!("{wrong} segments were sent twice where nothing is lost");
-            return Err(SetupError::Traffic(message));
-        }
+        report.retransmits = rig.sink.count_of(Counter::TcpRetransmits);
         Ok(report)
     }
 }
