@@ -142,7 +142,9 @@ pub(crate) fn boot(
     let (helpers, helper_ports) = Helpers::start(settings.cores.len(), &affinity)?;
     let mut meshes = match ports.spread {
         Spread::OneCore => Vec::new(),
-        Spread::ByPorts | Spread::InSoftware => Mesh::between(settings.cores.len()),
+        Spread::ByPorts | Spread::InSoftware => {
+            Mesh::between(settings.cores.len(), ports.spread == Spread::InSoftware)
+        }
     }
     .into_iter();
     let clock = Clock::start(&eal);

@@ -337,7 +337,7 @@ impl Turn<'_> {
             && let Some(owner) = mesh.owner_elsewhere(segment, packet.frame())
         {
             if let Err(packet) = mesh.give(owner, Handoff::Received { port, packet }) {
-                self.wire.discard(packet, DropReason::TransmitFull);
+                packet.each(&mut |frame| self.wire.discard(frame, DropReason::TransmitFull));
             }
             return None;
         }
@@ -352,6 +352,13 @@ impl Turn<'_> {
             any = true;
             match handoff {
                 Handoff::Transmit { port, packet } => self.wire.transmit(port, packet),
+                Handoff::Reassembled {
+                    segment,
+                    side,
+                    packet,
+                } => self
+                    .worker
+                    .on_reassembled(segment, side, packet, now, &mut self.wire),
                 Handoff::Received { port, packet } => match self.places.get(port) {
                     Some((segment, side)) => {
                         self.worker

@@ -2,7 +2,8 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dpdk::Mbuf;
-use sluice_packet::{Frame, SegmentId, parse, symmetric_hash};
+use sluice_flow::Packet;
+use sluice_packet::{Frame, SegmentId, Side, fragment_hash, parse, symmetric_hash};
 
 use crate::limits::HANDOFF_PACKETS_MAX;
 
@@ -15,6 +16,15 @@ pub(crate) enum Handoff {
         port: usize,
         /// The frame.
         packet: Mbuf,
+    },
+    /// Put together from fragments that this port received, for the flow's owner.
+    Reassembled {
+        /// Segment of the port.
+        segment: SegmentId,
+        /// Side of the port.
+        side: Side,
+        /// The datagram.
+        packet: Packet<Mbuf>,
     },
     /// To be sent out of this port by the core that can.
     Transmit {
@@ -29,13 +39,15 @@ pub(crate) enum Handoff {
 #[derive(Debug)]
 pub(crate) struct Mesh {
     position: usize,
+    /// Owners are found in software; else the ports know them.
+    deals: bool,
     mine: Receiver<Handoff>,
     cores: Vec<Sender<Handoff>>,
 }
 
 impl Mesh {
-    /// Bounded queues between `cores` cores, one end each.
-    pub(crate) fn between(cores: usize) -> Vec<Self> {
+    /// Bounded queues between `cores` cores, one end each. `deals` says that owners are found in software.
+    pub(crate) fn between(cores: usize, deals: bool) -> Vec<Self> {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..cores).map(|_| bounded(HANDOFF_PACKETS_MAX)).unzip();
         receivers
@@ -43,26 +55,34 @@ impl Mesh {
             .enumerate()
             .map(|(position, mine)| Self {
                 position,
+                deals,
                 mine,
                 cores: senders.clone(),
             })
             .collect()
     }
 
-    /// The core that owns the flow of a frame, if that is another one. Both directions of a flow have one owner; what is
-    /// no TCP stays where it was received.
+    /// The core that owns the flow of a frame, if that is another one. Both directions of a flow have one owner, who gets the
+    /// ICMP errors about it too; the fragments of a datagram meet on one core, which gives the whole to its flow's owner.
+    /// What is none of these stays where it was received.
     pub(crate) fn owner_elsewhere(&self, segment: SegmentId, frame: &[u8]) -> Option<usize> {
-        let Frame::Tcp(tcp) = parse(segment, frame) else {
+        if !self.deals {
             return None;
+        }
+        let hash = match parse(segment, frame) {
+            Frame::Tcp(tcp) => symmetric_hash(&tcp.key),
+            Frame::IcmpError(error) => symmetric_hash(&error.key),
+            Frame::Fragment(fragment) => fragment_hash(&fragment.key),
+            Frame::Other(_) => return None,
         };
         // The upper bits of the product spread over any number of cores, not only powers of two.
-        let share = (u64::from(symmetric_hash(&tcp.key)) * self.cores.len() as u64) >> 32;
+        let share = (u64::from(hash) * self.cores.len() as u64) >> 32;
         let owner = usize::try_from(share).unwrap_or(0);
         (owner != self.position).then_some(owner)
     }
 
     /// Hands a frame over; gives it back when that core's queue is full.
-    pub(crate) fn give(&self, core: usize, handoff: Handoff) -> Result<(), Mbuf> {
+    pub(crate) fn give(&self, core: usize, handoff: Handoff) -> Result<(), Packet<Mbuf>> {
         let refused = match self.cores.get(core) {
             Some(queue) => queue
                 .try_send(handoff)
@@ -73,8 +93,9 @@ impl Mesh {
         match refused {
             None => Ok(()),
             Some(Handoff::Received { packet, .. } | Handoff::Transmit { packet, .. }) => {
-                Err(packet)
+                Err(Packet::Whole(packet))
             }
+            Some(Handoff::Reassembled { packet, .. }) => Err(packet),
         }
     }
 
@@ -103,7 +124,7 @@ mod tests {
     #[test]
     fn both_directions_of_a_flow_have_one_owner_and_flows_are_spread() {
         let cores = 3;
-        let mesh = Mesh::between(cores);
+        let mesh = Mesh::between(cores, true);
         let mut owned = vec![0; cores];
         for port in 1_024..4_096_u16 {
             let client = ([10, 201, 1, 2], port);
@@ -121,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_no_tcp_stays() {
-        let mesh = Mesh::between(2);
+        let mesh = Mesh::between(2, true);
         let mut arp = vec![0xff; 12];
         arp.extend([0x08, 0x06]);
         arp.extend([0; 46]);
@@ -129,5 +150,55 @@ mod tests {
             mesh.iter()
                 .all(|mesh| mesh.owner_elsewhere(SegmentId(0), &arp).is_none())
         );
+    }
+
+    /// The same frame, cut in two after `at` bytes of its IP datagram's data.
+    fn cut(frame: &[u8], identification: u16, at: usize) -> [Vec<u8>; 2] {
+        let part = |range: core::ops::Range<usize>, more: bool| {
+            let mut part = frame[..34].to_vec();
+            let length = u16::try_from(20 + range.len()).expect("a length");
+            part[16..18].copy_from_slice(&length.to_be_bytes());
+            part[18..20].copy_from_slice(&identification.to_be_bytes());
+            let field = u16::try_from(range.start / 8).expect("an offset") | u16::from(more) << 13;
+            part[20..22].copy_from_slice(&field.to_be_bytes());
+            part.extend(&frame[34 + range.start..34 + range.end]);
+            part
+        };
+        [part(0..at, true), part(at..frame.len() - 34, false)]
+    }
+
+    #[test]
+    fn e111_fragments_of_one_datagram_meet_and_datagrams_are_spread() {
+        let cores = 3;
+        let mesh = Mesh::between(cores, true);
+        let mut owned = vec![0; cores];
+        let owner = |frame: &[u8]| mesh[0].owner_elsewhere(SegmentId(0), frame).unwrap_or(0);
+        for identification in 0..3_072 {
+            let frame = tcp_frame(([10, 201, 1, 2], 40_000), ([10, 201, 2, 2], 443));
+            let [first, second] = cut(&frame, identification, 8);
+            assert_eq!(owner(&first), owner(&second), "{identification}");
+            owned[owner(&first)] += 1;
+        }
+        assert!(
+            owned.iter().all(|count| *count > 3_072 / cores / 2),
+            "{owned:?}"
+        );
+    }
+
+    #[test]
+    fn p94_an_icmp_error_goes_to_the_owner_of_the_flow_it_is_about() {
+        let cores = 5;
+        let mesh = Mesh::between(cores, true);
+        for port in 1_024..1_100_u16 {
+            let quoted = tcp_frame(([10, 201, 1, 2], port), ([10, 201, 2, 2], 443));
+            let mut error = quoted[..14].to_vec();
+            error.extend([
+                0x45, 0, 0, 56, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 9, 10, 201, 1, 2,
+            ]);
+            error.extend([3, 4, 0, 0, 0, 0, 5, 0]);
+            error.extend(&quoted[14..14 + 28]);
+            let owner = |frame: &[u8]| mesh[0].owner_elsewhere(SegmentId(0), frame);
+            assert_eq!(owner(&error), owner(&quoted), "port {port}");
+        }
     }
 }

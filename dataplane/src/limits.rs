@@ -119,3 +119,5 @@ const _: () = assert!(
         <= DATA_ROOM_BYTES_MIN as usize
 );
 const _: () = assert!(POOL_PACKETS_MIN as usize > 2 * dpdk::limits::DESCRIPTORS_DEFAULT as usize);
+const _: () =
+    assert!(sluice_flow::limits::FRAGMENT_PACKETS_HELD_MAX * 4 <= POOL_PACKETS_MIN as usize);

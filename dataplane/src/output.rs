@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dpdk::{Burst, Mbuf, Mempool};
+use sluice_flow::Packet;
 use sluice_packet::{PacketBuf, SegmentId, Side};
 use sluice_proxy::{Effects, Finishing, ForgeDone, ForgeJob, Output, WriteUnfinished};
 use sluice_shm::{CoreStats, EventProducer};
@@ -142,7 +143,7 @@ impl<'core> Wire<'core> {
     /// A frame for this port, from the worker or from a core that cannot send there itself.
     pub(crate) fn transmit(&mut self, position: usize, mut packet: Mbuf) {
         let refused = match self.ports.get_mut(position) {
-            None => Some((packet, DropReason::UnknownSegment)),
+            None => Some((Packet::Whole(packet), DropReason::UnknownSegment)),
             Some(port) => {
                 let bytes = packet.len() as u64;
                 // A frame that changes cores is translated by the core that sends it.
@@ -166,7 +167,7 @@ impl<'core> Wire<'core> {
             }
         };
         if let Some((packet, reason)) = refused {
-            self.discard(packet, reason);
+            packet.each(&mut |frame| self.discard(frame, reason));
         }
     }
 
@@ -213,13 +214,13 @@ fn queue(
     position: usize,
     packet: Mbuf,
     mesh: Option<&Mesh>,
-) -> Result<(), Mbuf> {
+) -> Result<(), Packet<Mbuf>> {
     match &mut port.tx {
         Transmit::Own(queue) => {
             if port.pending.is_full() {
                 queue.send(&mut port.pending);
             }
-            port.pending.push(packet)
+            port.pending.push(packet).map_err(Packet::Whole)
         }
         Transmit::Core(core) => match mesh {
             Some(mesh) => mesh.give(
@@ -229,7 +230,7 @@ fn queue(
                     packet,
                 },
             ),
-            None => Err(packet),
+            None => Err(Packet::Whole(packet)),
         },
     }
 }
@@ -354,6 +355,30 @@ impl Effects for Wire<'_> {
 impl Output<Mbuf> for Wire<'_> {
     fn forward(&mut self, segment: SegmentId, to: Side, packet: Mbuf) {
         self.transmit(port_position(segment, to), packet);
+    }
+
+    fn reassembled(
+        &mut self,
+        segment: SegmentId,
+        side: Side,
+        packet: Packet<Mbuf>,
+    ) -> Option<Packet<Mbuf>> {
+        let elsewhere = self.mesh.and_then(|mesh| {
+            let owner = mesh.owner_elsewhere(segment, packet.frame())?;
+            Some((mesh, owner))
+        });
+        let Some((mesh, owner)) = elsewhere else {
+            return Some(packet);
+        };
+        let whole = Handoff::Reassembled {
+            segment,
+            side,
+            packet,
+        };
+        if let Err(packet) = mesh.give(owner, whole) {
+            packet.each(&mut |frame| self.discard(frame, DropReason::TransmitFull));
+        }
+        None
     }
 
     fn discard(&mut self, packet: Mbuf, reason: DropReason) {

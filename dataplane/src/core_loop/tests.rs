@@ -127,7 +127,7 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
         .per_core
         .into_iter()
         .zip(helper_ports)
-        .zip(Mesh::between(2));
+        .zip(Mesh::between(2, true));
     for (position, ((share, helpers), mesh)) in shares.enumerate() {
         let core = u16::try_from(position + 1).expect("small");
         let (ready, told) = crossbeam_channel::bounded(1);

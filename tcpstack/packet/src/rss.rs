@@ -1,6 +1,8 @@
 //! Receive-side scaling: which core a flow belongs to.
 
-use crate::FlowKey;
+use core::net::IpAddr;
+
+use crate::{FlowKey, FragmentKey};
 
 /// The Toeplitz key that gives both directions of a flow one hash: 0x6d5a over and over (Woo and Park, "Scalable TCP
 /// Session Monitoring with Symmetric Receive-side Scaling"). What ports are programmed with.
@@ -35,6 +37,28 @@ pub fn toeplitz(key: &[u8; 40], input: &[u8]) -> u32 {
 #[must_use]
 pub fn symmetric_hash(key: &FlowKey) -> u32 {
     toeplitz(&SYMMETRIC_RSS_KEY, &key.folded().to_be_bytes())
+}
+
+/// A hash that the fragments of one datagram have in common, whichever way they go: no port sees their ports, so it is made
+/// of addresses and identification.
+#[must_use]
+pub fn fragment_hash(key: &FragmentKey) -> u32 {
+    let octets = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    let (source, destination) = (octets(key.source), octets(key.destination));
+    let fold = |octets: [u8; 16]| {
+        let (words, _) = octets.as_chunks::<4>();
+        words
+            .iter()
+            .fold(0, |folded, word| folded ^ u32::from_be_bytes(*word))
+    };
+    // Not the Toeplitz hash: its symmetric key leaves sixteen bits of what it is given.
+    let mixed = (fold(source) ^ fold(destination).rotate_left(16))
+        .wrapping_add(key.identification.wrapping_mul(0x9e37_79b1));
+    let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b);
+    mixed ^ mixed >> 13
 }
 
 #[cfg(test)]
