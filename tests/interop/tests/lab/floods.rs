@@ -87,7 +87,7 @@ fn d121_established_flows_keep_their_goodput_under_a_flood_of_syns() {
         "02:00:c9:02:00:02",
         SYNS_PER_SECOND,
         "0.5",
-        "12",
+        "8",
         &lab.pid("dataplane").unwrap().to_string(),
     ];
     let turns = printed(lab.start("client", &argv).unwrap());

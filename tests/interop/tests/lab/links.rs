@@ -6,7 +6,7 @@ use sluice_interop::{Curl, Lab, until};
 
 use crate::bodies::{fill, sha256};
 
-const BYTES: usize = 24_000_000;
+const BYTES: usize = 14_000_000;
 /// Slow enough that every interruption meets the transfer.
 const RATE: &str = "6M";
 const DOWN: Duration = Duration::from_millis(1600);
