@@ -215,7 +215,7 @@ mod tests {
             assert!(
                 code.name()
                     .chars()
-                    .all(|c| c.is_ascii_lowercase() || c == '-')
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             );
             assert!(code.description().ends_with('.'));
             assert_eq!(serde_json::to_value(code).unwrap(), code.name());

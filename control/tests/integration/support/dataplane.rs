@@ -63,6 +63,12 @@ struct Shared {
     stop: AtomicBool,
 }
 
+/// Every data plane has a number of its own, as its time of birth is to the real one.
+fn next_life() -> u64 {
+    static LIVES: AtomicU64 = AtomicU64::new(1);
+    LIVES.fetch_add(1, Ordering::Relaxed)
+}
+
 impl FakeDataplane {
     pub(crate) fn start(run_dir: &Path, behaviour: Behaviour) -> Self {
         Self::start_as(std::process::id(), run_dir, behaviour)
@@ -71,7 +77,8 @@ impl FakeDataplane {
     /// As a process with another number.
     pub(crate) fn start_as(pid: u32, run_dir: &Path, behaviour: Behaviour) -> Self {
         let cores = vec![1, 2];
-        let (stats, stats_fd) = StatsSegment::create(&cores, 1, 1_800_000_000_000_000).unwrap();
+        let (stats, stats_fd) =
+            StatsSegment::create(&cores, next_life(), 1_800_000_000_000_000).unwrap();
         let made = cores
             .iter()
             .map(|core| EventProducer::create(*core, EVENT_RING_BYTES_MIN).unwrap());
