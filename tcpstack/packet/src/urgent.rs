@@ -20,7 +20,8 @@ pub fn clear_urgent(frame: &mut [u8], tcp: &TcpFrame) {
     header[18..20].fill(0);
     let after = [word(header, 12), word(header, 18)];
     //= https://www.rfc-editor.org/rfc/rfc1624#section-3
-    //# HC' = ~(~HC + ~m + m')
+    //# HC' = ~(C + (-m) + m')    --    [Eqn. 3]
+    //# = ~(~HC + ~m + m')
     let changes = before.into_iter().map(|old| !old).chain(after);
     let mut sum: u32 = changes.map(u32::from).sum::<u32>() + u32::from(!word(header, 16));
     while sum > 0xffff {

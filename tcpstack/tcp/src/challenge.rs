@@ -6,7 +6,7 @@ use sluice_packet::Instant;
 
 use crate::limits;
 
-//= https://www.rfc-editor.org/rfc/rfc5961#section-10
+//= https://www.rfc-editor.org/rfc/rfc5961#section-7
 //# An implementation SHOULD include an ACK throttling mechanism to be conservative.
 
 /// Counts per connection, so that what one connection is asked tells nothing about another.

@@ -51,9 +51,6 @@ impl Congestion {
     pub(crate) fn on_acknowledged(&mut self, count: u32, now: Instant, rtt: Duration) {
         let mut count = count;
         if self.window < self.threshold {
-            //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
-            //# The RECOMMENDED way to increase cwnd during congestion avoidance is to count the number of bytes that have
-            //# been acknowledged by ACK segments for new data.
             let slow_start = count.min(self.threshold - self.window);
             self.window = self
                 .window
@@ -64,6 +61,9 @@ impl Congestion {
         if count == 0 {
             return;
         }
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+        //# The RECOMMENDED way to increase cwnd during congestion avoidance is to count the number of bytes that have been
+        //# acknowledged by ACKs for new data.
         self.window = match &mut self.algorithm {
             Algorithm::NewReno(algorithm) => algorithm.grow(self.window, count, self.mss),
             Algorithm::Cubic(algorithm) => algorithm.grow(self.window, count, self.mss, now, rtt),
@@ -98,8 +98,8 @@ impl Congestion {
     /// Nothing was sent for longer than a retransmission timeout.
     pub(crate) fn on_idle(&mut self) {
         //= https://www.rfc-editor.org/rfc/rfc5681#section-4.1
-        //# when TCP has not received a segment for more than one retransmission timeout, cwnd is reduced to the value of the
-        //# restart window (RW) before transmission begins
+        //# a TCP SHOULD set cwnd to no more than RW before beginning transmission if the TCP has not sent data in an interval
+        //# exceeding the retransmission timeout.
         self.window = self.window.min(limits::INITIAL_WINDOW_SEGMENTS * self.mss);
         if let Algorithm::Cubic(algorithm) = &mut self.algorithm {
             algorithm.restart();

@@ -37,6 +37,7 @@ impl EcnState {
     pub(crate) fn setup_flags(self, wanted: bool, synchronised: bool) -> TcpFlags {
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
         //# We call a SYN packet with the ECE and CWR flags set an "ECN-setup SYN packet"
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
         //# Similarly, we call a SYN-ACK packet with only the ECE flag set but the CWR flag not set an "ECN-setup SYN-ACK
         //# packet"
         match (synchronised, wanted, self.agreed) {

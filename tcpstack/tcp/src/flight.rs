@@ -409,8 +409,7 @@ impl Flight {
     fn note_delivered(&mut self, sent: &Sent, now: Instant, delivered: &mut Delivered) {
         let rtt = now.saturating_since(sent.sent_at);
         //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
-        //# if the segment has been retransmitted and the RTT is less than the minimum, the acknowledgment is likely for the
-        //# original
+        //# The segment was last retransmitted less than RACK.min_rtt ago.
         let plausible = !sent.resent || !self.newest.known || rtt >= self.newest.rtt / 2;
         let later = !self.newest.known || sent.sent_after(self.newest.sent_at, self.newest.end);
         if plausible && later {

@@ -49,7 +49,7 @@ pub const RTO_INITIAL_MS: u64 = 1_000;
 pub const RTO_GRANULARITY_MS: u64 = 1;
 /// Doublings of the retransmission timeout kept track of.
 pub const BACKOFF_SHIFT_MAX: u8 = 16;
-/// Challenge acknowledgements per connection and second (RFC 5961 section 10).
+/// Challenge acknowledgements per connection and second (RFC 5961 section 7).
 pub const CHALLENGE_ACKS_PER_SECOND_MAX: u32 = 10;
 /// Size of a connection that holds no data; it has no other memory then.
 pub const CONNECTION_BYTES_MAX: usize = 832;

@@ -41,8 +41,8 @@ impl Opening {
         let peer_mss = peer.mss.unwrap_or(limits::MSS_DEFAULT_BYTES);
         let (send_scale, receive_scale) = match (self.window_scale, peer.window_scale) {
             //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
-            //# If a Window Scale option is received with a shift.cnt value exceeding 14, the TCP MUST log the error but
-            //# use 14 instead of the specified value.
+            //# If a Window Scale option is received with a shift.cnt value larger than 14, the TCP SHOULD log the error but
+            //# MUST use 14 instead of the specified value.
             (Some(ours), Some(theirs)) => (
                 theirs.min(limits::WINDOW_SHIFT_MAX),
                 ours.min(limits::WINDOW_SHIFT_MAX),

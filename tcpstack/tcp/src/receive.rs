@@ -136,7 +136,9 @@ impl ReceiveSpace {
                 self.full_segment = self.full_segment.max(length(payload.len()));
                 self.unacknowledged = self.unacknowledged.saturating_add(length(count));
                 //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
-                //# a TCP receiver SHOULD send an immediate ACK when the incoming segment fills in all or part of a gap
+                //# the receiver SHOULD send an immediate ACK when it receives a data segment that fills in all or part of a gap
+                //# in the sequence space.
+                //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
                 //# an ACK SHOULD be generated for at least every second full-sized segment
                 let hurry = gap_filled
                     || self.has_gap()
@@ -204,7 +206,8 @@ impl ReceiveSpace {
     pub(crate) fn offer(&mut self) -> u16 {
         let next = self.next();
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.2
-        //# keep RCV.NXT + RCV.WND fixed until the window can be increased by at least min(Fr * RCV.BUFF, Eff.snd.MSS)
+        //# keep RCV.NXT+RCV.WND fixed until the reduction satisfies: RCV.BUFF - RCV.USER - RCV.WND >=
+        //# min( Fr * RCV.BUFF, Eff.snd.MSS )
         let edge = if self.opens_by() >= self.worthwhile() {
             next + self.free()
         } else {

@@ -81,8 +81,12 @@ impl Recovery {
     /// How long a segment overtaken by a later one is given to arrive.
     pub(crate) fn reordering_window(&self, sacked_segments: u32, rto: &RtoEstimator) -> Duration {
         //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
-        //# If no reordering has been observed, then RACK_update_reo_wnd() sets the reordering window to 0 during loss
-        //# recovery or when DupThresh segments have been SACKed
+        //# If RACK.reordering_seen is FALSE:
+        //# If in Fast or RTO recovery:
+        //# Return 0
+        //# Else if RACK.segs_sacked >= DupThresh:
+        //# Return 0
+        //# Return min(RACK.reo_wnd_mult * RACK.min_RTT / 4, SRTT)
         if !self.reordering && (self.in_loss() || sacked_segments >= limits::DUPLICATE_ACKS_MAX) {
             return Duration::ZERO;
         }

@@ -175,7 +175,9 @@ impl SendSpace {
     pub(crate) fn worthwhile(&self, count: u32, full: u32) -> bool {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.1
         //# (1) if a maximum-sized segment can be sent, i.e., if: min(D,U) >= Eff.snd.MSS;
-        //# (3) if at least a fraction Fs of the maximum window can be sent, i.e., if: [SND.NXT = SND.UNA and]
+        //# (2) or if the data is pushed and all queued data can be sent now, i.e., if: [SND.NXT = SND.UNA and] PUSHed and
+        //# D <= U (the bracketed condition is imposed by the Nagle algorithm);
+        //# (3) or if at least a fraction Fs of the maximum window can be sent, i.e., if: [SND.NXT = SND.UNA and]
         //# min(D,U) >= Fs * Max(SND.WND);
         count >= full || count >= self.unsent() || count >= (self.window_max / 2).max(1)
     }

@@ -106,7 +106,7 @@ impl State {
         match self {
             Self::Closed(state) => Self::Closed(state),
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
-            //# CLOSING STATE, LAST-ACK STATE, TIME-WAIT STATE: Respond with "ok" and delete the TCB; enter the CLOSED state
+            //# Respond with "ok" and delete the TCB, enter CLOSED state, and return.
             Self::TimeWait(_) => close(core, CloseReason::Finished, false),
             _ => close(core, CloseReason::Aborted, true),
         }

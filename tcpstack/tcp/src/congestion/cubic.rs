@@ -49,7 +49,8 @@ impl Cubic {
                 *max = current;
             }
             //= https://www.rfc-editor.org/rfc/rfc9438#section-4.2
-            //# K = cbrt((W_max - cwnd_epoch) / C)
+            //# _K_ is the time period that the above function takes to increase the congestion window size at the beginning
+            //# of the current congestion avoidance stage to _W_max_ if there are no further congestion events.
             Epoch {
                 start: now,
                 k: ((*max - current) / C).cbrt(),
@@ -59,14 +60,19 @@ impl Cubic {
         let elapsed = now.saturating_since(epoch.start).as_secs_f64();
         let cubic = |t: f64| C * (t - epoch.k).powi(3) + self.max;
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.3
-        //# W_est = W_est + alpha_cubic * segments_acked / cwnd
+        //# _W_est_ is set equal to _cwnd_epoch_ at the start of the congestion avoidance stage. After that, on every new
+        //# ACK, _W_est_ is updated using Figure 4.
         let alpha = if epoch.reno >= self.max { 1.0 } else { ALPHA };
         epoch.reno += alpha * acknowledged / current;
         let grown = if cubic(elapsed) < epoch.reno {
             epoch.reno.max(current)
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9438#section-4.4
-            //# cwnd MUST be incremented by (target - cwnd) / cwnd for each received new ACK
+            //# In this region, _cwnd_ MUST be incremented by
+            //# target - cwnd
+            //# ─────────────
+            //# cwnd
+            //# for each received new ACK
             let target = cubic(elapsed + rtt.as_secs_f64()).clamp(current, 1.5 * current);
             current + (target - current) / current * acknowledged
         };
@@ -79,7 +85,8 @@ impl Cubic {
     pub(super) fn reduce(&mut self, window: u32, in_flight: u32, mss: u32) -> u32 {
         let current = f64::from(window) / f64::from(mss.max(1));
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.7
-        //# if cwnd < W_max and fast convergence is enabled, further reduce W_max
+        //# With fast convergence, when a congestion event occurs, _W_max_ is updated as follows, before the window reduction
+        //# described in Section 4.6.
         self.max = if current < self.max {
             current * (1.0 + BETA) / 2.0
         } else {
@@ -87,7 +94,8 @@ impl Cubic {
         };
         self.restart();
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
-        //# ssthresh = flight_size * beta_cubic
+        //# ssthresh =  flight_size * β      new  ssthresh
+        //# cubic
         whole(f64::from(in_flight) * BETA)
     }
 
@@ -124,13 +132,13 @@ mod tests {
     fn p98_cubic_returns_to_its_old_window_in_k_and_then_probes_beyond() {
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.2
         //= type=test
-        //# K = cbrt((W_max - cwnd_epoch) / C)
+        //# _K_ is the time period that the above function takes to increase the congestion window size at the beginning
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.4
         //= type=test
-        //# cwnd MUST be incremented by (target - cwnd) / cwnd for each received new ACK
+        //# In this region, _cwnd_ MUST be incremented by
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
         //= type=test
-        //# ssthresh = flight_size * beta_cubic
+        //# ssthresh =  flight_size * β      new  ssthresh
         let mut cubic = Cubic::default();
         let rtt = Duration::from_millis(100);
         let before = 200_000;
@@ -158,7 +166,7 @@ mod tests {
     fn p98_cubic_gives_way_faster_when_losses_come_early() {
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.7
         //= type=test
-        //# if cwnd < W_max and fast convergence is enabled, further reduce W_max
+        //# With fast convergence, when a congestion event occurs, _W_max_ is updated as follows, before the window reduction
         let mut cubic = Cubic::default();
         cubic.reduce(200_000, 200_000, 1_000);
         cubic.reduce(100_000, 100_000, 1_000);
@@ -169,7 +177,7 @@ mod tests {
     fn p98_cubic_is_no_slower_than_reno_where_round_trips_are_short() {
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.3
         //= type=test
-        //# W_est = W_est + alpha_cubic * segments_acked / cwnd
+        //# _W_est_ is set equal to _cwnd_epoch_ at the start of the congestion avoidance stage. After that, on every new
         let mut cubic = Cubic::default();
         let rtt = Duration::from_millis(2);
         let mut window = cubic.reduce(100_000, 100_000, 1_000);

@@ -35,6 +35,9 @@ mod tests {
         //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
         //= type=test
         //# ssthresh = max (FlightSize / 2, 2*SMSS)
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+        //= type=test
+        //# The RECOMMENDED way to increase cwnd during congestion avoidance is to count the number of bytes that have been
         let mut new_reno = NewReno::default();
         let mut window = 10_000;
         for _ in 0..10 {

@@ -22,7 +22,7 @@ impl ControlBlock {
             && clock.is_old(timestamps, now)
         {
             //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
-            //# Send an acknowledgment in reply as specified in Section 3.10.7.4 of [RFC9293] and drop the segment.
+            //# Send an acknowledgment in reply as specified in Section 3.9 of [RFC0793], page 69, and drop the segment.
             self.stats.old_timestamps += 1;
             self.answer_unacceptable(now, segment);
             return Screened::Drop;
@@ -49,7 +49,8 @@ impl ControlBlock {
             }
             //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
             //# If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is
-            //# within the current receive window, TCP MUST send an acknowledgment (challenge ACK)
+            //# within the current receive window (RCV.NXT < SEG.SEQ < RCV.NXT+RCV.WND), TCP MUST send an acknowledgment
+            //# (challenge ACK):
             self.challenge(now);
             return Screened::Drop;
         }
@@ -114,8 +115,9 @@ impl ControlBlock {
         //= https://www.rfc-editor.org/rfc/rfc5681#section-2
         //# An acknowledgment is considered a "duplicate" in the following algorithms when (a) the receiver of the ACK has
         //# outstanding data, (b) the incoming acknowledgment carries no data, (c) the SYN and FIN bits are both off, (d) the
-        //# acknowledgment number is equal to the greatest acknowledgment received on the given connection [...] and (e) the
-        //# advertised window in the incoming acknowledgment equals the advertised window in the last incoming acknowledgment.
+        //# acknowledgment number is equal to the greatest acknowledgment received on the given connection (TCP.UNA from
+        //# [RFC793]) and (e) the advertised window in the incoming acknowledgment equals the advertised window in the last
+        //# incoming acknowledgment.
         let duplicate = outstanding
             && segment.sequence_len() == 0
             && segment.ack == una
@@ -203,8 +205,9 @@ impl ControlBlock {
                 continue;
             }
             if block.left.lt(una) {
-                //= https://www.rfc-editor.org/rfc/rfc2883#section-4.1
-                //# the first SACK block is reporting a duplicate: it lies below the cumulative acknowledgement
+                //= https://www.rfc-editor.org/rfc/rfc2883#section-5
+                //# If the SACK sequence space is less than this cumulative ACK, it is an indication that the segment
+                //# identified by the SACK block has been received more than once by the receiver.
                 self.stats.duplicate_sacks += 1;
                 self.recovery.patience =
                     (self.recovery.patience + 1).min(limits::REORDERING_PATIENCE_MAX);
@@ -334,7 +337,8 @@ impl ControlBlock {
         };
         if advanced && self.send.una().ge(probe.end) {
             //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
-            //# If the TLP sender retransmitted data and no duplicate of it was reported, the original was lost
+            //# If the TLP sender does not receive such an indication, then it MUST assume that the original data segment,
+            //# the TLP retransmission, or a corresponding ACK was lost for congestion control purposes.
             if probe.repeated && self.recovery.phase == Phase::Open {
                 self.reduce(self.flight.outstanding().max(self.congestion.window()));
             }

@@ -84,7 +84,9 @@ impl ControlBlock {
             return;
         };
         //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
-        //# PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay
+        //# PTO = 2 * SRTT
+        //# If FlightSize is one segment:
+        //# PTO += TLP.max_ack_delay
         let single = self.flight.outstanding() <= self.send.mss();
         let delay = if single {
             Duration::from_millis(limits::PEER_ACK_DELAY_MS)
@@ -116,7 +118,8 @@ impl ControlBlock {
         let (index, sent) = self.flight.next_lost()?;
         let first = sent.start == self.send.una();
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
-        //# a sending TCP peer MUST be robust against window shrinking, which may cause the "usable window" to become negative
+        //# a sending TCP peer MUST be robust against window shrinking, which may cause the "usable window" (see Section
+        //# 3.8.6.2.1) to become negative
         if !first && sent.start.ge(self.send.una() + self.send.window()) {
             return None;
         }
@@ -135,14 +138,14 @@ impl ControlBlock {
     }
 
     fn choose_tail_probe(&mut self, now: Instant) -> Option<Sent> {
-        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
-        //# If a previously unsent segment exists and the receive window allows: transmit it; otherwise retransmit the
-        //# highest-sequence segment sent so far
         let fresh = self.choose_new(now, true);
         let repeated = fresh.is_none();
         let sent = match fresh {
             Some(sent) => sent,
             None => {
+                //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+                //# If such an unsent segment is not available, then the sender SHOULD retransmit the highest-sequence segment
+                //# sent so far and set TLP.is_retrans to true.
                 let index = self.flight.last_index()?;
                 let edge = self.send.una() + self.send.window();
                 if self

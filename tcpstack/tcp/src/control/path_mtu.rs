@@ -42,7 +42,8 @@ impl ControlBlock {
         //# < SND.NXT.
         let in_flight = self.send.una().le(quoted) && quoted.lt(self.send.next());
         //= https://www.rfc-editor.org/rfc/rfc8201#section-4
-        //# A node MUST NOT reduce its estimate of the Path MTU below the IPv6 minimum link MTU
+        //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU on receipt of a Packet Too Big
+        //# message.
         let path_mss = path_mss.max(limits::PATH_MSS_BYTES_MIN);
         let larger = self
             .flight

@@ -201,7 +201,7 @@ fn p98_what_a_later_segment_overtook_is_lost_after_a_round_trip_and_the_window()
 fn p98_an_acknowledgement_too_early_for_the_repetition_is_for_the_original() {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
     //= type=test
-    //# if the segment has been retransmitted and the RTT is less than the minimum, the acknowledgment is likely for the
+    //# The segment was last retransmitted less than RACK.min_rtt ago.
     let start = SeqNum(0);
     let mut flight = Flight::default();
     let begin = Instant::from_secs(1);

@@ -42,7 +42,7 @@ impl SynSent {
         core.take_syn(segment, now);
         if !acknowledges {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
-            //# Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> and send it.
+            //# Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
             core.repeat_syn();
             return State::SynReceived(SynReceived {
                 finish_wanted: self.finish_wanted,
@@ -102,7 +102,7 @@ impl SynReceived {
         }
         if segment.ack.le(core.send.una()) || segment.ack.gt(core.send.max()) {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
-            //# If the segment acknowledgment is not acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST> and send it.
+            //# If the segment acknowledgment is not acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST>
             core.answer_with_reset(segment);
             return State::SynReceived(self);
         }

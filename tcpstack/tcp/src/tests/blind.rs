@@ -75,7 +75,7 @@ fn e105_data_without_an_acknowledgement_is_not_taken() {
 
 #[test]
 fn p96_challenges_are_rate_limited() {
-    //= https://www.rfc-editor.org/rfc/rfc5961#section-10
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-7
     //= type=test
     //# An implementation SHOULD include an ACK throttling mechanism to be conservative.
     let mut script = Script::new();

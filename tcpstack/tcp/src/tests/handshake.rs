@@ -90,7 +90,7 @@ fn p83_an_open_without_any_option_works() {
 fn p97_a_shift_above_14_means_14() {
     //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
     //= type=test
-    //# If a Window Scale option is received with a shift.cnt value exceeding 14, the TCP MUST log the error but
+    //# If a Window Scale option is received with a shift.cnt value larger than 14, the TCP SHOULD log the error but
     let mut script = connecting();
     let options = TcpOptions {
         window_scale: Some(200),
@@ -149,7 +149,7 @@ fn a_lost_syn_ack_is_repeated_when_the_syn_comes_again() {
 fn p86_simultaneous_open() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
     //= type=test
-    //# Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> and send it.
+    //# Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
     let mut script = connecting();
     script.connection.on_segment(
         script.now,
@@ -241,7 +241,7 @@ fn what_is_queued_and_finished_before_the_open_leaves_after_it() {
 fn a_wrong_acknowledgement_of_our_syn_ack_is_reset() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
     //= type=test
-    //# If the segment acknowledgment is not acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST> and send it.
+    //# If the segment acknowledgment is not acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST>
     let now = Instant::from_secs(10);
     let syn = segment(TcpFlags::SYN, THEIRS, SeqNum(0), peer_options());
     let connection = Connection::accept(&syn, opening(), &Config::default(), now);

@@ -105,7 +105,7 @@ fn p98_three_duplicate_acknowledgements_repeat_the_first_segment() {
 fn p98_sack_repeats_exactly_the_holes() {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
     //= type=test
-    //# If no reordering has been observed, then RACK_update_reo_wnd() sets the reordering window to 0 during loss
+    //# If RACK.reordering_seen is FALSE:
     let mut script = in_flight(takeover(), Config::default());
     script.ack_sack(1_000, &[(2_000, 3_000)]);
     script.ack_sack(1_000, &[(4_000, 6_000), (2_000, 3_000)]);
@@ -157,10 +157,10 @@ fn p98_reordering_within_a_quarter_of_the_round_trip_repeats_nothing() {
 fn p98_a_lost_tail_is_probed_before_the_timeout() {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
     //= type=test
-    //# PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay
+    //# PTO = 2 * SRTT
     //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
     //= type=test
-    //# If a previously unsent segment exists and the receive window allows: transmit it; otherwise retransmit the
+    //# If such an unsent segment is not available, then the sender SHOULD retransmit the highest-sequence segment
     let mut script = in_flight(takeover(), Config::default());
     script.ack(10_000);
     let (waited, seen) = script.until_sent();
@@ -174,9 +174,9 @@ fn p98_a_lost_tail_is_probed_before_the_timeout() {
 
 #[test]
 fn p98_a_duplicate_report_is_counted_and_changes_no_data() {
-    //= https://www.rfc-editor.org/rfc/rfc2883#section-4.1
+    //= https://www.rfc-editor.org/rfc/rfc2883#section-5
     //= type=test
-    //# the first SACK block is reporting a duplicate: it lies below the cumulative acknowledgement
+    //# If the SACK sequence space is less than this cumulative ACK, it is an indication that the segment
     let mut script = in_flight(takeover(), Config::default());
     script.ack_sack(5_000, &[(2_000, 3_000)]);
     assert_eq!(script.connection.stats().duplicate_sacks, 1);
@@ -251,7 +251,7 @@ fn p84_a_partly_acknowledged_segment_is_repeated_from_there() {
 fn p98_a_probe_that_repaired_a_loss_reduces_the_window_and_one_that_was_not_needed_does_not() {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
     //= type=test
-    //# If the TLP sender retransmitted data and no duplicate of it was reported, the original was lost
+    //# If the TLP sender does not receive such an indication, then it MUST assume that the original data segment,
     for needed in [true, false] {
         let config = Config {
             congestion: CongestionAlgorithm::NewReno,

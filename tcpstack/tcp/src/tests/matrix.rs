@@ -161,7 +161,7 @@ const OLD: Timestamps = Timestamps {
 fn p100_state_by_event() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
     //= type=test
-    //# CLOSING STATE, LAST-ACK STATE, TIME-WAIT STATE: Respond with "ok" and delete the TCB; enter the CLOSED state
+    //# Respond with "ok" and delete the TCB, enter CLOSED state, and return.
     let mut table = String::new();
     for (state, path, seq, ack) in STATES {
         for (event, apply) in EVENTS {

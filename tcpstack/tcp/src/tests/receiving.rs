@@ -28,7 +28,7 @@ fn received_bytes_can_be_changed_in_place() {
 fn p98_out_of_order_is_acknowledged_at_once_with_the_newest_block_first() {
     //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
     //= type=test
-    //# a TCP receiver SHOULD send an immediate ACK when the incoming segment fills in all or part of a gap
+    //# the receiver SHOULD send an immediate ACK when it receives a data segment that fills in all or part of a gap
     //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
     //= type=test
     //# Out-of-order data segments SHOULD be acknowledged immediately
@@ -81,6 +81,9 @@ fn p98_without_agreement_no_sack_is_sent() {
 
 #[test]
 fn p93_every_second_full_segment_is_acknowledged_at_once_and_one_alone_within_40_ms() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= type=test
+    //# an ACK SHOULD be generated for at least every second full-sized segment
     let mut script = Script::new();
     let full = [7; 1_000];
     script.data(0, &full);
@@ -112,7 +115,7 @@ fn p93_a_reply_carries_the_acknowledgement_of_the_request() {
 fn p93_a_window_that_was_closed_opens_only_by_a_full_segment() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.2
     //= type=test
-    //# keep RCV.NXT + RCV.WND fixed until the window can be increased by at least min(Fr * RCV.BUFF, Eff.snd.MSS)
+    //# keep RCV.NXT+RCV.WND fixed until the reduction satisfies: RCV.BUFF - RCV.USER - RCV.WND >=
     let config = Config {
         recv_buffer_bytes_max: 4_000,
         ..Config::default()
@@ -203,7 +206,7 @@ fn the_window_grows_while_the_application_keeps_up() {
 fn p97_old_timestamps_are_refused_and_answered() {
     //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
     //= type=test
-    //# Send an acknowledgment in reply as specified in Section 3.10.7.4 of [RFC9293] and drop the segment.
+    //# Send an acknowledgment in reply as specified in Section 3.9 of [RFC0793], page 69, and drop the segment.
     //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
     //= type=test
     //# R1) If there is a Timestamps option in the arriving segment, SEG.TSval < TS.Recent, TS.Recent is valid (see
