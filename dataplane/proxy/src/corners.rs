@@ -18,6 +18,9 @@
 //! | FIN or RST while nothing is held | forwarded | over, not logged | none | none |
 //! | both ends send SYN; SYN answered by SYN (split handshake) | as the flow | irregular | 206, 319 | `irregular-simultaneous-open` |
 //! | a SYN on the addresses and ports of a connection just over | forwarded: it is the origin's TIME-WAIT (RFC 6191) | observed anew | its own | `four-tuples-reused` |
+//! | such a SYN behind a session of ours that both ends finished | forwarded if it can only be a new connection's, else answered | observed anew, or lingers | its own | `four-tuples-reused` |
+//! | a FIN again behind such a session | acknowledged in the other end's name | lingers | none | none |
+//! | anything but a reset from an end of a session that was reset | answered with a reset | lingers | none | `drop-closed-flow` |
 //! | the client speaks behind such a SYN without an answer to it | discarded | blocked | 319 | `irregular-after-end` |
 //! | picked up in the middle | as the flow | irregular | 206, 319 | `irregular-mid-stream` |
 //! | only one direction is seen | as the flow | irregular | 206, 319 | `irregular-one-way` |

@@ -12,6 +12,7 @@ use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::Identity;
 use crate::limits::{OBSERVE_TIMEOUT, OBSERVED_FLOW_BYTES_MAX};
+use crate::lingering::Lingering;
 use crate::memory::{Charge, Memory};
 use crate::output::Output;
 use crate::session::Session;
@@ -64,6 +65,8 @@ pub(crate) enum State<B> {
     Holding(Box<Holding<B>>),
     /// Taken over in place.
     Taken(Box<Session>),
+    /// Taken over, and over: late segments are answered.
+    Lingering(Lingering),
     /// Ended before anything was decided.
     Over(Over),
     /// Forwarded packet by packet.
@@ -104,7 +107,7 @@ impl<B> State<B> {
             Self::Observing(_) => SessionPhase::Observed,
             Self::Holding(_) => SessionPhase::Held,
             Self::Taken(session) => session.phase(),
-            Self::Over(_) => SessionPhase::Closing,
+            Self::Lingering(_) | Self::Over(_) => SessionPhase::Closing,
             Self::Bypassed(_) => SessionPhase::Bypassed,
             Self::Blocked(_) => SessionPhase::Blocked,
         }
@@ -115,7 +118,7 @@ impl<B> State<B> {
         match self {
             Self::Observing(_) | Self::Holding(_) => true,
             Self::Bypassed(bypassed) => bypassed.unconfirmed.is_some(),
-            Self::Taken(_) | Self::Over(_) | Self::Blocked(_) => false,
+            Self::Taken(_) | Self::Lingering(_) | Self::Over(_) | Self::Blocked(_) => false,
         }
     }
 
@@ -128,7 +131,7 @@ impl<B> State<B> {
             }
             Self::Blocked(blocked) if blocked.told() => Retention::Expendable,
             Self::Holding(_) | Self::Taken(_) | Self::Blocked(_) => Retention::Kept,
-            Self::Over(_) | Self::Bypassed(_) => Retention::Expendable,
+            Self::Lingering(_) | Self::Over(_) | Self::Bypassed(_) => Retention::Expendable,
         }
     }
 }
@@ -141,6 +144,7 @@ impl<B> Flow<B> {
             State::Bypassed(bypassed) => bypassed.active.micros(),
             State::Observing(observer) => observer.warm(),
             State::Blocked(blocked) => blocked.until.micros(),
+            State::Lingering(lingering) => lingering.until.micros(),
             State::Over(over) => over.until.micros(),
         };
         let identity = &self.identity;
@@ -202,6 +206,10 @@ impl<B: PacketBuf> Flow<B> {
                 out.consume(packet);
                 After::Service
             }
+            State::Lingering(lingering) => {
+                lingering.on_packet(&self.identity, packet, tcp, from_client, now.mono, out);
+                After::Undisturbed
+            }
             State::Over(_) => {
                 corners::on_packet_after_end(self, shared, packet, tcp, from_client, now, out)
             }
@@ -212,6 +220,20 @@ impl<B: PacketBuf> Flow<B> {
                 blocked.on_packet(&self.identity, packet, tcp, from_client, now, out);
                 After::Undisturbed
             }
+        }
+    }
+
+    /// Puts in place of a session that is over what is left of it.
+    pub(crate) fn leave_session(&mut self, now: Now) {
+        let over = State::Over(Over { until: now.mono });
+        match core::mem::replace(&mut self.state, over) {
+            State::Taken(session) => {
+                self.state = match session.blocked() {
+                    Some(code) => State::Blocked(Blocked::new(code, self.identity.resets(), now)),
+                    None => State::Lingering(session.into_lingering(now.mono)),
+                };
+            }
+            other => self.state = other,
         }
     }
 
@@ -239,9 +261,11 @@ impl<B: PacketBuf> Flow<B> {
         }
         match &mut self.state {
             State::Holding(_) => holding::on_timeout(self, shared, now, out),
-            State::Observing(_) | State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {
-                After::Remove
-            }
+            State::Observing(_)
+            | State::Lingering(_)
+            | State::Over(_)
+            | State::Bypassed(_)
+            | State::Blocked(_) => After::Remove,
             State::Taken(_) => After::Service,
         }
     }
@@ -252,15 +276,16 @@ impl<B: PacketBuf> Flow<B> {
             State::Observing(_) => self.identity.started + OBSERVE_TIMEOUT,
             State::Holding(holding) => holding.next_timeout(),
             State::Taken(session) => session.next_timeout(),
+            State::Lingering(lingering) => lingering.until,
             State::Over(over) => over.until,
             State::Bypassed(bypassed) => bypassed.next_timeout(),
             State::Blocked(blocked) => blocked.until,
         }
     }
 
-    /// True for a flow whose addresses and ports a new SYN of its client may use again. Whether it is new enough is for the
-    /// origin to say (RFC 6191): only an answer to it makes a connection.
-    pub(crate) fn is_over(&self) -> bool {
+    /// True for a flow whose addresses and ports `tcp`, a SYN of its client, may use again. Where the appliance did not end
+    /// the connection itself, whether it is new enough is for the origin to say (RFC 6191): only an answer to it makes one.
+    pub(crate) fn gives_way_to(&self, tcp: &TcpFrame, packet: &B, now: Instant) -> bool {
         match &self.state {
             State::Observing(_) | State::Holding(_) => false,
             // Where the origin was not reset, the old connection may live on under the new SYN. And while the client still
@@ -270,6 +295,7 @@ impl<B: PacketBuf> Flow<B> {
                     && session.client_has_gone()
                     && (session.blocked().is_none() || self.identity.resets().origin)
             }
+            State::Lingering(lingering) => lingering.gives_way_to(tcp, packet, now),
             State::Blocked(blocked) => blocked.resets.origin,
             State::Over(_) | State::Bypassed(_) => true,
         }
@@ -292,6 +318,7 @@ impl<B: PacketBuf> Flow<B> {
         let code = match &self.state {
             State::Bypassed(bypassed) => Some(bypassed.code),
             State::Blocked(blocked) => Some(blocked.code),
+            State::Lingering(lingering) => lingering.code,
             _ => account.and_then(|account| account.code),
         };
         let memory = match &self.state {

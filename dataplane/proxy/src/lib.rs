@@ -18,6 +18,7 @@ mod intake;
 mod learn;
 mod leaves;
 pub mod limits;
+mod lingering;
 mod load;
 mod memory;
 mod mtu;

@@ -49,7 +49,11 @@ pub const ENDED_LINGER: Duration = Duration::from_secs(10);
 /// picked up in the middle.
 pub const BLOCKED_LINGER: Duration = Duration::from_secs(180);
 
-/// How long a closed session still answers retransmitted FINs.
+/// How long a finished session still acknowledges FINs that are sent again, after the last of them: five retransmissions of
+/// one that began 200 ms after the first. What TIME-WAIT is for beyond that is the real ends' business.
+pub const TIME_WAIT_LINGER: Duration = Duration::from_secs(10);
+
+/// How long the halves of a session that was ended other than by its ends may take to close.
 pub const CLOSED_LINGER: Duration = Duration::from_secs(2);
 
 /// How long both halves may take to close after the session has ended; again and again as long as one has bytes to deliver
@@ -128,6 +132,9 @@ pub const HOLD_BYTES_MAX: usize = 96 * 1024;
 /// takes this much for each flow that it is made for, and nothing more for what only passes.
 pub const OBSERVED_FLOW_BYTES_MAX: usize = 400;
 
+/// What a session leaves behind when it is over, in its entry; nothing beside it.
+pub const LINGERING_BYTES_MAX: usize = 112;
+
 /// What an inspected TLS 1.3 session costs on which nothing moves, its entry included.
 pub const TAKEN_FLOW_BYTES_MAX: usize = 10 * 1024;
 
@@ -140,4 +147,5 @@ const _: () = assert!(HELD_BYTES_PER_CORE_MAX >= 64 * HOLD_BYTES_MAX);
 const _: () = assert!(ETHERNET_MTU <= JUMBO_MTU_MAX);
 const _: () = assert!(HELD_PACKETS_BEFORE_TAKEOVER < HELD_PACKETS_MAX);
 const _: () = assert!(HOLD_BEFORE_TAKEOVER.as_millis() < HELLO_TIMEOUT.as_millis());
+const _: () = assert!(TIME_WAIT_LINGER.as_millis() < BLOCKED_LINGER.as_millis());
 const _: () = assert!(HELLO_TIMEOUT.as_millis() < HANDSHAKE_TIMEOUT.as_millis());

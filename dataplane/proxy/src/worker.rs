@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::burst::Arrival;
 use crate::fallback::Degraded;
-use crate::flow::{After, Blocked, Flow, State};
+use crate::flow::{After, Flow, State};
 use crate::generation::Generation;
 use crate::identity::{Identity, flow_facts};
 use crate::intake::{Frames, opaque_counter};
@@ -435,7 +435,11 @@ impl<B: PacketBuf> Worker<B> {
             return;
         }
         let opens = tcp.flags.syn() && !tcp.flags.ack();
-        if opens && from_client && flow.is_over() && !flow.repeats_its_syn(tcp) {
+        if opens
+            && from_client
+            && flow.gives_way_to(tcp, &packet, now.mono)
+            && !flow.repeats_its_syn(tcp)
+        {
             out.count(Counter::FourTuplesReused, 1);
             let reuses = flow.reuses || matches!(flow.state, State::Over(_));
             self.remove(id, now, out);
@@ -488,13 +492,11 @@ impl<B: PacketBuf> Worker<B> {
                     self.shared
                         .session_ended(&flow.identity, &account, now, out);
                 }
-                match session.blocked() {
-                    Some(code) if next == Next::Gone => {
-                        flow.state =
-                            State::Blocked(Blocked::new(code, flow.identity.resets(), now));
-                        Next::Wait
-                    }
-                    _ => next,
+                if next == Next::Gone {
+                    flow.leave_session(now);
+                    Next::Wait
+                } else {
+                    next
                 }
             }
             _ => match flow.on_timeout(&mut self.shared, now, out) {
@@ -574,7 +576,11 @@ impl<B: PacketBuf> Worker<B> {
                         .session_ended(&flow.identity, &account, now, out);
                 }
             }
-            State::Observing(_) | State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {}
+            State::Observing(_)
+            | State::Lingering(_)
+            | State::Over(_)
+            | State::Bypassed(_)
+            | State::Blocked(_) => {}
         }
     }
 }

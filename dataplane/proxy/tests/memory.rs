@@ -12,7 +12,7 @@ use sluice_packet::{
     Instant, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, TestBuf, VlanStack, emit,
 };
 use sluice_pki::LeafKey;
-use sluice_proxy::limits::{OBSERVED_FLOW_BYTES_MAX, TAKEN_FLOW_BYTES_MAX};
+use sluice_proxy::limits::{LINGERING_BYTES_MAX, OBSERVED_FLOW_BYTES_MAX, TAKEN_FLOW_BYTES_MAX};
 use sluice_proxy::{Now, Worker, WorkerSettings};
 use sluice_random::CoreRandom;
 use sluice_telemetry::Counter;
@@ -149,8 +149,46 @@ fn taken() {
     );
 }
 
+/// Bytes beside its entry of a session that both ends have finished, while it answers late segments.
+fn lingering() {
+    const SESSIONS: usize = 64;
+    let pki = Arc::new(Pki::new());
+    let (request, reply) = (vec![b'a'; 300], vec![b'b'; 10_000]);
+    let client = || App::client(&pki.trusted, "site-a.test", &[], &request, reply.len());
+    let origin = || App::server(&pki.site_a, &[], request.len(), &reply);
+    let moment = Duration::from_millis(100);
+    let mut world = World::with(&Settings::default(), &pki, client(), origin());
+    world.run(moment);
+    let mut before = 0;
+    for number in 0..4 + SESSIONS {
+        if number == 4 {
+            before = heap();
+        }
+        let source = format!("10.1.0.1:{}", 41_000 + number);
+        world.reconnect(&source, "10.2.0.1:443", client(), origin());
+        world.run(moment);
+        assert_eq!(world.client.heard, reply);
+        world.reconnect(
+            "10.1.0.1:40999",
+            "10.2.0.1:80",
+            App::raw(&[]),
+            App::raw(&[]),
+        );
+        world.wire_to_client = Vec::new();
+        world.wire_to_origin = Vec::new();
+        world.out.events = Vec::new();
+    }
+    let per_flow = heap().saturating_sub(before) as f64 / SESSIONS as f64;
+    println!("{per_flow:.1} bytes per lingering flow beside its entry");
+    assert_eq!(world.count(Counter::FlowsTaken), 0);
+    assert!(world.count(Counter::FlowsObserved) >= SESSIONS as u64);
+    assert!(LINGERING_BYTES_MAX < OBSERVED_FLOW_BYTES_MAX);
+    assert!(per_flow < 8.0, "{per_flow} bytes per flow");
+}
+
 #[test]
-fn d126_a_flow_fits_in_its_stated_memory() {
+fn d126_p87_a_flow_fits_in_its_stated_memory() {
     observed();
     taken();
+    lingering();
 }

@@ -41,6 +41,7 @@ use crate::limits::{
     CLOSED_LINGER, CLOSING_TIMEOUT, COLLECT_WINDOW_BYTES, HANDSHAKE_TIMEOUT, LEARNED_TTL,
     SESSION_IDLE_TIMEOUT,
 };
+use crate::lingering::Lingering;
 use crate::shared::Shared;
 use crate::{Effects, Now};
 
@@ -51,7 +52,7 @@ pub(crate) enum Next {
     Wait,
     /// Handshake work is ready, but this turn's budget is spent.
     Handshake,
-    /// The entry can go: both halves have closed.
+    /// The session is over: what is left of it takes its place.
     Gone,
 }
 
@@ -152,6 +153,8 @@ pub(crate) struct Session {
     code: Option<DecisionCode>,
     /// By what it was ended; its ends may not have heard of it.
     blocked: Option<DecisionCode>,
+    /// An end of it is silent, and may not have heard its reset.
+    gave_up: bool,
 }
 
 impl Session {
@@ -207,6 +210,7 @@ impl Session {
             ended_at: now,
             code: None,
             blocked: None,
+            gave_up: false,
         }
     }
 
@@ -253,7 +257,9 @@ impl Session {
         let closed =
             |half: &Half| matches!(half.tcp.state(), StateName::Closed | StateName::TimeWait);
         if closed(&self.client) && closed(&self.origin) {
-            // What TIME-WAIT is for is the real ends' business; here it only answers FINs that come again.
+            if self.blocked.is_none() {
+                return Next::Gone;
+            }
             self.deadline = self.deadline.min(now + CLOSED_LINGER);
         }
         if self.client.tcp.is_closed() && self.origin.tcp.is_closed() {
@@ -271,12 +277,12 @@ impl Session {
             self.deadline = now + CLOSING_TIMEOUT;
             return Next::Wait;
         }
-        if self.blocked.is_none() && !(closed(&self.client) && closed(&self.origin)) {
+        if self.blocked.is_none() {
             // Whoever has not closed by now is told, and recognised in case the reset is lost.
             self.client.tcp.abort();
             self.origin.tcp.abort();
             self.transmit(turn);
-            self.blocked = self.code;
+            self.gave_up = true;
         }
         Next::Gone
     }
@@ -429,6 +435,7 @@ impl Session {
     fn end(&mut self, ended: EndReason, now: Instant) {
         self.account.ended.get_or_insert(ended);
         self.code = self.account.code;
+        self.gave_up |= ended == EndReason::TimedOut;
         self.ended_at = now;
         self.stage = Stage::Closing;
         self.hello = None;
@@ -556,6 +563,17 @@ impl Session {
             self.client.tcp.state(),
             StateName::Closed | StateName::TimeWait
         )
+    }
+
+    /// What answers its ends from here on.
+    pub(crate) fn into_lingering(self, now: Instant) -> Lingering {
+        let gave_up = self.gave_up
+            || [&self.client, &self.origin]
+                .map(|half| half.tcp.closed_by())
+                .contains(&Some(CloseReason::TimedOut));
+        let halves = [self.client, self.origin].map(|half| half.tcp.into_time_wait(now));
+        let [client, origin] = halves;
+        Lingering::new((client, origin), self.code, gave_up, now)
     }
 
     /// True once the session has ended and only its TCP halves are left.

@@ -1,0 +1,173 @@
+//! What answers when a session is over: TIME-WAIT in a few dozen bytes, and resets where an end was given up.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests state what they expect"
+)]
+
+mod world;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_packet::{
+    Frame, PathTemplate, SeqNum, Side, TcpFlags, TcpFrame, TcpOptions, TcpSegment, Timestamps,
+    VlanStack, emit, parse,
+};
+use sluice_proxy::limits::TIME_WAIT_LINGER;
+use sluice_telemetry::Counter;
+use world::{App, Pki, SEGMENT, Settings, World};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
+const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+const SHORT: Duration = Duration::from_secs(1);
+
+type Seen = Rc<RefCell<Vec<(Side, Vec<u8>)>>>;
+
+/// Two ends about to be inspected, and what they send.
+fn inspected() -> (World, Seen) {
+    let pki = Arc::new(Pki::new());
+    let origin = pki.origin_root.leaf(&["good.test"]);
+    let client = App::client(&pki.trusted, "good.test", &[], REQUEST, REPLY.len());
+    let server = App::server(&origin, &[], REQUEST.len(), REPLY);
+    let mut world = World::with(&Settings::default(), &pki, client, server);
+    let seen = Seen::default();
+    let all = Rc::clone(&seen);
+    world.router = Some(Box::new(move |side, frame| {
+        all.borrow_mut().push((side, frame.clone()));
+        vec![frame]
+    }));
+    (world, seen)
+}
+
+/// A session that both ends have finished, and what they sent.
+fn finished() -> (World, Seen) {
+    let (mut world, seen) = inspected();
+    world.run(SHORT);
+    assert_eq!(world.client.heard, REPLY);
+    assert_eq!(world.out.events.len(), 1);
+    world.out.frames.clear();
+    (world, seen)
+}
+
+fn tcp(frame: &[u8]) -> TcpFrame {
+    match parse(SEGMENT, frame) {
+        Frame::Tcp(tcp) => tcp,
+        _ => panic!("TCP"),
+    }
+}
+
+/// The last of an end's frames that has this flag.
+fn last(seen: &Seen, from: Side, flag: TcpFlags) -> Vec<u8> {
+    let seen = seen.borrow();
+    let mut frames = seen.iter().filter(|(side, _)| *side == from);
+    let found = frames.rfind(|(_, frame)| tcp(frame).flags.intersects(flag));
+    found.unwrap().1.clone()
+}
+
+/// What leaves when `frame` comes in.
+fn give(world: &mut World, from: Side, frame: &[u8]) -> Vec<(Side, Vec<u8>)> {
+    world.inject(from, frame.to_vec());
+    world.step().1.into()
+}
+
+fn syn(seq: SeqNum, clock: u32) -> Vec<u8> {
+    let path = PathTemplate::new(
+        [2, 0, 0, 0, 0, 1],
+        [2, 0, 0, 0, 0, 2],
+        VlanStack::UNTAGGED,
+        "10.1.0.1:40000".parse().unwrap(),
+        "10.2.0.1:443".parse().unwrap(),
+    );
+    let segment = TcpSegment {
+        seq,
+        flags: TcpFlags::SYN,
+        window: 60_000,
+        options: TcpOptions {
+            timestamps: Some(Timestamps {
+                value: clock,
+                echo: 0,
+            }),
+            ..TcpOptions::default()
+        },
+        ..TcpSegment::default()
+    };
+    let mut frame = vec![0; 256];
+    let len = emit(&mut frame, &path, &segment, &[]).unwrap();
+    frame.truncate(len);
+    frame
+}
+
+#[test]
+fn p87_a_late_fin_of_either_end_is_acknowledged() {
+    let (mut world, seen) = finished();
+    for from in [Side::A, Side::B] {
+        let late = last(&seen, from, TcpFlags::FIN);
+        let left = give(&mut world, from, &late);
+        assert_eq!(left.len(), 1, "{from:?}");
+        let (to, answer) = &left[0];
+        let (late, answered) = (tcp(&late), tcp(answer));
+        assert_eq!(*to, from, "its sender is answered");
+        assert!(answered.checksum_ok(answer));
+        assert_eq!(answered.flags, TcpFlags::ACK);
+        assert_eq!(answered.payload_len(), 0);
+        assert_eq!(
+            (answered.source, answered.destination),
+            (late.destination, late.source)
+        );
+        assert_eq!(answered.seq, tcp(&last(&seen, from, TcpFlags::ACK)).ack);
+        let end = late.seq + u32::try_from(late.payload_len()).unwrap() + 1;
+        assert_eq!(answered.ack, end);
+        assert!(answered.options.timestamps.is_some());
+    }
+    assert_eq!(world.out.events.len(), 1, "nothing is decided again");
+}
+
+#[test]
+fn p87_a_finished_session_gives_its_memory_back_at_once_and_lingers() {
+    let (mut world, seen) = finished();
+    for (gauge, left) in [
+        (Counter::FlowsTaken, 0),
+        (Counter::SessionBytes, 0),
+        (Counter::FlowsObserved, 1),
+    ] {
+        assert_eq!(world.count(gauge), left, "{gauge}");
+    }
+    // A FIN that comes again makes it last.
+    world.run(TIME_WAIT_LINGER / 2);
+    world.inject(Side::B, last(&seen, Side::B, TcpFlags::FIN));
+    world.run(TIME_WAIT_LINGER - SHORT);
+    assert_eq!(world.count(Counter::FlowsObserved), 1);
+    world.run(2 * SHORT);
+    assert_eq!(world.count(Counter::FlowsObserved), 0);
+    assert_eq!(world.out.events.len(), 1, "nothing is decided again");
+}
+
+#[test]
+fn p87_a_newer_syn_is_observed_anew_and_an_older_one_is_challenged() {
+    let (mut world, seen) = finished();
+    let older = last(&seen, Side::A, TcpFlags::SYN);
+    let left = give(&mut world, Side::A, &older);
+    assert_eq!(left.len(), 1);
+    let (to, challenge) = &left[0];
+    assert_eq!((*to, tcp(challenge).flags), (Side::A, TcpFlags::ACK));
+    assert_eq!(
+        tcp(challenge).ack,
+        tcp(&last(&seen, Side::A, TcpFlags::ACK)).seq
+    );
+    assert_eq!(world.count(Counter::FourTuplesReused), 0);
+
+    let mut spoilt = syn(SeqNum(77), 1 << 20);
+    spoilt[40] ^= 1;
+    assert_eq!(give(&mut world, Side::A, &spoilt), []);
+    assert_eq!(world.count(Counter::FourTuplesReused), 0);
+
+    let newer = syn(SeqNum(77), 1 << 20);
+    let left = give(&mut world, Side::A, &newer);
+    assert_eq!(left, [(Side::B, newer)]);
+    assert_eq!(world.count(Counter::FourTuplesReused), 1);
+    assert_eq!(world.count(Counter::FlowsObserved), 1);
+}
