@@ -68,6 +68,8 @@ pub(crate) struct Delivered {
     pub(crate) resent_since: Option<Duration>,
     /// An original arrived after one sent later: the path reorders.
     pub(crate) reordered: bool,
+    /// Payload of the largest segment that arrived as it was last sent.
+    pub(crate) largest: u32,
 }
 
 /// The most recently sent segment that was delivered (RFC 8985 section 5.2).
@@ -407,6 +409,7 @@ impl Flight {
     }
 
     fn note_delivered(&mut self, sent: &Sent, now: Instant, delivered: &mut Delivered) {
+        delivered.largest = delivered.largest.max(sent.len);
         let rtt = now.saturating_since(sent.sent_at);
         //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
         //# The segment was last retransmitted less than RACK.min_rtt ago.

@@ -19,7 +19,9 @@ pub const PATH_MSS_BYTES_MIN: u16 = 512;
 pub const BLACK_HOLE_TIMEOUTS: u8 = 3;
 /// Path MSS tried one after the other when larger segments seem to vanish (RFC 4821 section 7.2 asks for 1 024 first).
 pub const BLACK_HOLE_MSS_BYTES: [u16; 2] = [1_024, PATH_MSS_BYTES_MIN];
-/// Between two tries of a size that was given up (RFC 4821 section 7.7 and Linux: ten minutes).
+/// Before a size that was given up is first tried again: most of what looked like a black hole was an outage.
+pub const SIZE_PROBE_START_MS: u64 = 1_000;
+/// Longest time between two tries, which doubles (RFC 4821 section 7.7 and Linux: ten minutes).
 pub const SIZE_PROBE_MS: u64 = 600_000;
 /// Segments of that size that have to wait behind one that tries it.
 pub const SIZE_PROBE_FOLLOWERS: u32 = 4;

@@ -277,7 +277,13 @@ impl Appliance {
         while let Some((port, frame, way)) = self.exit.frames.pop_front() {
             let to = self.side(port);
             self.audit(now, to, &frame, way);
-            self.link(to).send(now, to, frame);
+            let alive = Between::send(self.link(to), now, to, frame);
+            if self.tracing
+                && !alive
+                && let Some(note) = self.notes.last_mut()
+            {
+                note.push_str(" DROPPED");
+            }
         }
     }
 

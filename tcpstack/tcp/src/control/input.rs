@@ -97,8 +97,8 @@ impl ControlBlock {
             self.flight.acknowledge(segment.ack, now, &mut delivered);
             self.send.advance(segment.ack);
             self.sample_round_trip(now, segment, &delivered);
-            self.judge_size_probe();
         }
+        self.judge_size_probe(&delivered);
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
         //# If the sender receives an ECN-Echo (ECE) ACK packet (that is, an ACK packet with the ECN-Echo flag set in the TCP
         //# header), then the sender knows that congestion was encountered in the network on the path from the sender to the
@@ -123,6 +123,11 @@ impl ControlBlock {
             && segment.ack == una
             && !window_changed
             && !advanced;
+        let bare = segment.sequence_len() == 0
+            && segment.ack == una
+            && !window_changed
+            && segment.options.sack.is_empty();
+        self.judge_tail_probe(bare && !advanced);
         self.judge_losses(now, &delivered, advanced, duplicate);
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
         //# The sending TCP SHOULD NOT increase the congestion window in response to the receipt of an ECN-Echo ACK packet.
@@ -254,7 +259,6 @@ impl ControlBlock {
         advanced: bool,
         duplicate: bool,
     ) {
-        self.judge_tail_probe(advanced);
         self.recovery.forget_reduction(self.send.una());
         if self
             .recovery
@@ -331,17 +335,26 @@ impl ControlBlock {
         }
     }
 
-    fn judge_tail_probe(&mut self, advanced: bool) {
+    /// What an acknowledgement says of a tail-loss probe, unless it reported the probe as a duplicate. `bare` if it said
+    /// nothing new.
+    fn judge_tail_probe(&mut self, bare: bool) {
         let Some(probe) = self.recovery.tail_probe else {
             return;
         };
-        if advanced && self.send.una().ge(probe.end) {
-            //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
-            //# If the TLP sender does not receive such an indication, then it MUST assume that the original data segment,
-            //# the TLP retransmission, or a corresponding ACK was lost for congestion control purposes.
-            if probe.repeated && self.recovery.phase == Phase::Open {
-                self.reduce(self.flight.outstanding().max(self.congestion.window()));
-            }
+        if self.send.una().lt(probe.end) {
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
+        //# If the TLP sender does not receive such an indication, then it MUST assume that the original data segment,
+        //# the TLP retransmission, or a corresponding ACK was lost for congestion control purposes.
+        // One that ends with the probe may be of the original, and the report of the duplicate right behind it.
+        let beyond = self.send.una().gt(probe.end);
+        if probe.repeated && beyond && self.recovery.phase == Phase::Open {
+            self.reduce(self.flight.outstanding().max(self.congestion.window()));
+        }
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
+        //# Else If ACK is a DupAck without any SACK option:
+        if !probe.repeated || beyond || bare {
             self.recovery.tail_probe = None;
         }
     }

@@ -4,16 +4,17 @@
 //! if it quotes a segment that is in flight and larger than that (RFC 5927 sections 4.1 and 7.2). Where no message comes at
 //! all, timeouts stand in for it: after [`limits::BLACK_HOLE_TIMEOUTS`] in a row of one segment it is cut to the first of
 //! [`limits::BLACK_HOLE_MSS_BYTES`] that is smaller, and at each further timeout to the next (RFC 4821 section 4.2, as
-//! Linux does with `tcp_mtu_probing=1`). What looked like a hole may have been an outage: every
-//! [`limits::SIZE_PROBE_MS`] one segment of the old size is sent among others, whose acknowledgement brings the old size
-//! back and whose loss costs nothing but its repetition.
+//! Linux does with `tcp_mtu_probing=1`). What looked like a hole may have been an outage: soon, then ever more rarely up to
+//! [`limits::SIZE_PROBE_MS`], one segment of the old size is sent among others, whose acknowledgement brings the old size
+//! back and whose loss costs nothing but its repetition. Often that need not be waited for: what was in flight is
+//! acknowledged as it was sent.
 
 use core::time::Duration;
 
 use sluice_packet::{Instant, SeqNum};
 
 use super::ControlBlock;
-use crate::flight::Sent;
+use crate::flight::{Delivered, Sent};
 use crate::limits;
 use crate::recovery::Phase;
 
@@ -22,6 +23,8 @@ use crate::recovery::Phase;
 pub(super) struct SizeProbe {
     /// The path MSS before.
     path_mss: u16,
+    /// Times that it was tried.
+    tries: u8,
     /// When it is tried next.
     at: Instant,
     /// The segment that tries it.
@@ -94,7 +97,8 @@ impl ControlBlock {
             self.set_path_mss(smaller);
             self.size_probe = Some(SizeProbe {
                 path_mss,
-                at: now + Duration::from_millis(limits::SIZE_PROBE_MS),
+                tries: 0,
+                at: now + Duration::from_millis(limits::SIZE_PROBE_START_MS),
                 seq: None,
             });
             self.stats.path_mss_lowered += 1;
@@ -120,16 +124,29 @@ impl ControlBlock {
         let limit = self.payload_limit();
         if let Some(probe) = self.size_probe.as_mut().filter(|_| sent.len > limit) {
             probe.seq = Some(sent.start);
-            probe.at = now + Duration::from_millis(limits::SIZE_PROBE_MS);
+            probe.tries = probe.tries.saturating_add(1);
+            let wait = limits::SIZE_PROBE_START_MS << probe.tries.min(limits::BACKOFF_SHIFT_MAX);
+            let wait = wait.min(limits::SIZE_PROBE_MS);
+            probe.at = now + Duration::from_millis(wait);
         }
     }
 
-    /// Something was acknowledged, perhaps the size that was tried.
-    pub(super) fn judge_size_probe(&mut self) {
-        if let Some(probe) = self.size_probe
-            && probe.seq.is_some_and(|seq| self.send.una().gt(seq))
-        {
+    /// Something was acknowledged, perhaps the size that was tried, or what had been in flight when it was given up.
+    pub(super) fn judge_size_probe(&mut self, delivered: &Delivered) {
+        let Some(probe) = self.size_probe else {
+            return;
+        };
+        if probe.seq.is_some_and(|seq| self.send.una().gt(seq)) {
             self.set_path_mss(probe.path_mss);
+            return;
+        }
+        // Whatever is sent again is cut first: a larger segment that arrived did so whole, and it was acknowledgements or a
+        // few segments that vanished.
+        let size = delivered.largest + self.send.option_bytes();
+        let size = u16::try_from(size).map_or(probe.path_mss, |size| size.min(probe.path_mss));
+        if delivered.largest > 0 && size > self.send.path_mss() {
+            self.set_path_mss(size);
+            self.size_probe = (size < probe.path_mss).then_some(probe);
         }
     }
 

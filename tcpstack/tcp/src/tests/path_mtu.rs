@@ -200,6 +200,40 @@ fn p94_segments_that_vanish_without_a_word_are_cut() {
 }
 
 #[test]
+fn p94_what_arrived_whole_after_all_brings_the_size_back() {
+    for selectively in [false, true] {
+        let mut script = sender(4 * 1_460);
+        // All of it arrives, and every acknowledgement is lost.
+        for _ in 0..4 {
+            script.until_sent();
+        }
+        assert_eq!(script.connection.stats().path_mss_lowered, 2);
+        if selectively {
+            script.ack_sack(512, &[(1_460, 4 * 1_460)]);
+            assert_eq!(script.spans()[0], (512, 512));
+            script.ack(4 * 1_460);
+        } else {
+            script.ack_sack(4 * 1_460, &[(0, 512)]);
+        }
+        script.send(2_920);
+        assert_eq!(lens(&script.spans())[0], 1_460, "{selectively}");
+    }
+}
+
+#[test]
+fn p94_what_arrived_whole_brings_back_no_more_than_its_size() {
+    let mut script = sender(1_460 + 1_000);
+    for _ in 0..4 {
+        script.until_sent();
+    }
+    script.ack_sack(512, &[(1_460, 2_460)]);
+    script.ack(2_460);
+    script.drain();
+    script.send(2_920);
+    assert_eq!(lens(&script.spans())[0], 1_000);
+}
+
+#[test]
 fn p94_small_segments_that_vanish_are_not_the_paths_fault() {
     let mut script = sender(400);
     for _ in 0..5 {
@@ -229,7 +263,7 @@ fn after_an_outage() -> Script {
     }
     script.wait(50);
     script.ack(60_000);
-    script.wait(limits::SIZE_PROBE_MS);
+    script.wait(limits::SIZE_PROBE_START_MS);
     script.send(60_000);
     script
 }
