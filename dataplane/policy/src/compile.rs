@@ -76,6 +76,12 @@ pub(crate) struct CompiledProfile {
     server_networks: PrefixMap<u16>,
 }
 
+impl CompiledProfile {
+    fn watches(&self) -> bool {
+        !self.client_ports.is_empty() || !self.servers.is_empty()
+    }
+}
+
 pub(crate) struct CompiledClient {
     pub(crate) name: String,
     pub(crate) proxy: ClientProxy,
@@ -187,6 +193,18 @@ impl Policy {
         }
         let policy = profile.client(flow.server.port())?;
         Some(self.client_candidate(number, policy, profile, flow.client.ip()))
+    }
+
+    /// Whether there is any flow that [`candidate`](Self::candidate) answers for.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        let claimed = self.virtual_segments.iter().map(|segment| segment.profile);
+        !self.asymmetric
+            && claimed
+                .chain([self.default_profile])
+                .flatten()
+                .filter_map(|number| self.profiles.get(usize::from(number)))
+                .any(CompiledProfile::watches)
     }
 
     /// The first virtual segment that claims the flow.

@@ -33,7 +33,7 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut Frames<'_, O>,
     ) {
-        if self.generation().is_none() {
+        if self.table.is_empty() && !self.watches() {
             forward(segment, from, packet, out);
             return;
         }

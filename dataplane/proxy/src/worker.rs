@@ -118,6 +118,12 @@ impl<B: PacketBuf> Worker<B> {
         self.generation = Some(generation);
     }
 
+    /// Whether any flow may be inspected under the present generation.
+    pub(crate) fn watches(&self) -> bool {
+        let generation = self.generation.as_ref();
+        generation.is_some_and(|generation| generation.policy().watches())
+    }
+
     /// The generation that new flows get.
     #[must_use]
     pub fn generation(&self) -> Option<u64> {

@@ -250,4 +250,5 @@ fn f8_no_flow_of_an_asymmetric_network_is_watched() {
         assert!(policy().candidate(&flow).is_some(), "{server}");
         assert_eq!(asymmetric.candidate(&flow), None, "{server}");
     }
+    assert!(policy().watches() && !asymmetric.watches());
 }
