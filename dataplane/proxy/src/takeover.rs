@@ -44,6 +44,7 @@ fn half(recorded: &RecordedHalf, side: Side, mtu: u16, now: Instant) -> Half {
             at: clock.at,
             echo_recent: clock.echo_recent,
         }),
+        round_trip: recorded.round_trip,
         path_mss: recorded.path.mss_limit(mtu),
     };
     Half::new(

@@ -1,11 +1,12 @@
 //! Watching a handshake that is not answered but forwarded.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use sluice_packet::{Encapsulation, FlowKey, Instant, SeqNum, Side, TcpFrame};
 
 use self::end::{
-    ECN, EndRecord, FIN, MULTIPATH, SACK, SCALE, SHIFTED, TIMESTAMPS, UNKNOWN, no_data,
+    ECN, EndRecord, FIN, MULTIPATH, SACK, SCALE, SHIFTED, TIMESTAMPS, UNKNOWN, UNTIMED, no_data,
     sequence_len, syn_record,
 };
 use crate::limits::OBSERVER_BYTES_MAX;
@@ -226,8 +227,7 @@ impl Observer {
         let (peer, other) = (self.record(peer_role), self.record(peer_role.other()));
         let timestamps = TimestampClock {
             value: other.timestamp,
-            at: self.opened
-                + core::time::Duration::from_micros(u64::from(other.timestamp_after_micros)),
+            at: self.opened + Duration::from_micros(u64::from(other.timestamp_after_micros)),
             echo_recent: peer.recent,
         };
         Half {
@@ -241,6 +241,7 @@ impl Observer {
             sack: self.both(SACK),
             ecn: self.both(ECN),
             timestamps: self.both(TIMESTAMPS).then_some(timestamps),
+            round_trip: peer.round_trip(),
             path: other
                 .link
                 .with_source(key, self.address_of(peer_role.other(), key))
@@ -348,7 +349,12 @@ impl Observer {
         if !tcp.flags.syn() {
             return Err(Halt::Disregard(Disregard::WrongFlags));
         }
-        self.responder = syn_record(tcp, bytes, self.after_micros(now))?;
+        let after_micros = self.after_micros(now);
+        self.responder = syn_record(tcp, bytes, after_micros)?;
+        if self.originator.timestamp_after_micros == 0 {
+            // Karn's algorithm: the answer to a SYN that was repeated may be to either.
+            self.responder.answered_within(after_micros);
+        }
         self.learn_outer(Role::Responder, tcp, bytes);
         if self.both(MULTIPATH) {
             return Err(Halt::Irregular(Irregularity::Multipath));
@@ -356,6 +362,8 @@ impl Observer {
         if self.both(UNKNOWN) {
             return Err(Halt::Irregular(Irregularity::UnknownOptions));
         }
+        // Not yet known to be repeated.
+        self.originator.round_trip = 0;
         // Until the confirmation comes, the SYN-ACK is not acknowledged.
         self.originator.acknowledged = self.responder.next - 1;
         self.phase = Phase::SynAcknowledged;
@@ -385,6 +393,14 @@ impl Observer {
         }
         self.acceptable(Role::Originator, tcp)?;
         self.phase = Phase::Established;
+        if self.originator.round_trip != UNTIMED && tcp.payload_len() == 0 {
+            let sent_micros = self.responder.timestamp_after_micros;
+            let taken = self.after_micros(now).saturating_sub(sent_micros);
+            self.originator.answered_within(taken);
+        } else {
+            // What carries data may have waited for it.
+            self.originator.round_trip = UNTIMED;
+        }
         self.learn(Role::Originator, tcp, now);
         Ok(Observation::Established)
     }
@@ -412,6 +428,7 @@ impl Observer {
                 // The originator keeps to the first it gets. Which one that is, its confirmation says.
                 return Err(Halt::Disregard(Disregard::OutOfWindow));
             }
+            self.originator.round_trip = UNTIMED;
             self.note_clock(Role::Responder, tcp, now);
             return Ok(Observation::Handshaking);
         }

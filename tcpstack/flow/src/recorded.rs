@@ -1,5 +1,7 @@
 //! What the observer hands to a takeover.
 
+use core::time::Duration;
+
 use sluice_packet::{Instant, PathTemplate, SeqNum};
 
 /// Both ends of an established connection, as two halves that are ours from now on.
@@ -34,6 +36,8 @@ pub struct Half {
     pub ecn: bool,
     /// Both ends use timestamps, and these are the last.
     pub timestamps: Option<TimestampClock>,
+    /// What the peer took to answer its part of the handshake; none if that was repeated.
+    pub round_trip: Option<Duration>,
     /// What frames to the peer look like.
     pub path: PathTemplate,
 }

@@ -117,6 +117,9 @@ impl ControlBlock {
         core.sack = takeover.sack;
         core.ecn = EcnState::agreed(takeover.ecn);
         core.synchronised = true;
+        if let Some(round_trip) = takeover.round_trip {
+            core.rto.sample(round_trip);
+        }
         core
     }
 

@@ -1,5 +1,7 @@
 //! A connection continued from what was observed of it.
 
+use core::time::Duration;
+
 use sluice_packet::{Instant, SeqNum};
 
 /// A timestamp clock as one end ran it: read at a moment, advancing one per millisecond from there.
@@ -34,6 +36,8 @@ pub struct Takeover {
     pub ecn: bool,
     /// The clock we continue, if both ends agreed on timestamps.
     pub timestamps: Option<TimestampClock>,
+    /// The round trip to this peer, if it was measured.
+    pub round_trip: Option<Duration>,
     /// Largest segment payload the path towards this peer carries, before options.
     pub path_mss: u16,
 }

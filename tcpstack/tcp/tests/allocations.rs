@@ -32,6 +32,7 @@ fn end(send: u32, receive: u32) -> Connection {
         sack: true,
         ecn: true,
         timestamps: Some(clock),
+        round_trip: None,
         path_mss: 1_460,
     };
     Connection::established(takeover, &Config::default(), START)

@@ -27,6 +27,7 @@ fn connection() -> Connection {
         sack: true,
         ecn: false,
         timestamps: None,
+        round_trip: None,
         path_mss: 1_460,
     };
     let config = Config {

@@ -142,6 +142,7 @@ fn engines_that_take_over(seed: u64) -> Result<Outcome, Failure> {
         sack: random.chance(800),
         ecn: false,
         timestamps: clock(left_clock, right_clock),
+        round_trip: None,
         path_mss: 1_440,
     };
     let opposite = Takeover {

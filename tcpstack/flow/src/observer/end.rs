@@ -1,5 +1,7 @@
 //! One real end of an observed connection.
 
+use core::time::Duration;
+
 use sluice_packet::limits::{DEFAULT_MSS_IPV4_BYTES, DEFAULT_MSS_IPV6_BYTES, WINDOW_SHIFT_MAX};
 use sluice_packet::{LinkTemplate, SeqNum, TcpFlags, TcpFrame};
 
@@ -19,6 +21,8 @@ pub(super) struct EndRecord {
     pub(super) recent: u32,
     /// When it was seen, after the observer was opened. Saturates after 71 minutes.
     pub(super) timestamp_after_micros: u32,
+    /// How long it took to answer in the handshake, in steps of [`ROUND_TRIP_STEP_MICROS`], or [`UNTIMED`].
+    pub(super) round_trip: u16,
     /// How far what was seen reaches beyond `next`: what a caller holds. Saturates.
     pub(super) held_bytes: u16,
     /// The last window, as on the wire.
@@ -28,6 +32,11 @@ pub(super) struct EndRecord {
     pub(super) facts: u8,
     pub(super) link: LinkTemplate,
 }
+
+/// What an end was to answer was sent more than once, or long before.
+pub(super) const UNTIMED: u16 = u16::MAX;
+/// Fine enough for timers of milliseconds.
+pub(super) const ROUND_TRIP_STEP_MICROS: u32 = 100;
 
 /// The SYN had a window scale option.
 pub(super) const SCALE: u8 = 1 << 0;
@@ -47,6 +56,17 @@ pub(super) const SHIFTED: u8 = 1 << 6;
 pub(super) const FIN: u8 = 1 << 7;
 
 impl EndRecord {
+    /// It took so long to answer.
+    pub(super) fn answered_within(&mut self, micros: u32) {
+        let steps = micros.div_ceil(ROUND_TRIP_STEP_MICROS);
+        self.round_trip = u16::try_from(steps).unwrap_or(UNTIMED);
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        let micros = u64::from(self.round_trip) * u64::from(ROUND_TRIP_STEP_MICROS);
+        (self.round_trip != UNTIMED).then(|| Duration::from_micros(micros))
+    }
+
     pub(super) fn of_syn(tcp: &TcpFrame, bytes: &[u8], after_micros: u32) -> Self {
         let options = &tcp.options;
         let next = tcp.seq + 1;
@@ -74,6 +94,7 @@ impl EndRecord {
             acknowledged: if tcp.flags.ack() { tcp.ack } else { SeqNum(0) },
             timestamp,
             recent: timestamp,
+            round_trip: UNTIMED,
             held_bytes: 0,
             timestamp_after_micros: after_micros,
             window: tcp.window,

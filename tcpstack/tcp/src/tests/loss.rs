@@ -307,3 +307,20 @@ fn p98_a_probe_that_repaired_a_loss_reduces_the_window_and_one_that_was_not_need
         assert_eq!(script.connection.stats().timeouts, 0);
     }
 }
+
+#[test]
+fn p98_a_lost_tail_is_probed_from_the_first_segment_on_if_the_round_trip_is_known() {
+    for (round_trip, expected_ms) in [(Some(20), 80), (None, 1_000)] {
+        let takeover = Takeover {
+            round_trip: round_trip.map(Duration::from_millis),
+            ..takeover()
+        };
+        let mut script = Script::of(takeover, Config::default());
+        script.send(500);
+        script.drain();
+        let before = script.now;
+        script.until_sent();
+        let waited = script.now.saturating_since(before);
+        assert_eq!(waited, Duration::from_millis(expected_ms), "{round_trip:?}");
+    }
+}

@@ -37,6 +37,7 @@ impl Pair {
             sack: true,
             ecn: false,
             timestamps: None,
+            round_trip: None,
             path_mss: 1_000,
         };
         Self {

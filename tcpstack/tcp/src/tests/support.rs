@@ -52,6 +52,7 @@ pub(super) fn takeover() -> Takeover {
         sack: true,
         ecn: false,
         timestamps: None,
+        round_trip: None,
         path_mss: MSS,
     }
 }

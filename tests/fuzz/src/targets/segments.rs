@@ -118,6 +118,7 @@ fn takeover(kind: u8) -> Takeover {
         sack: kind & 0x10 != 0,
         ecn: kind & 0x20 != 0,
         timestamps: None,
+        round_trip: None,
         path_mss: 1460,
     }
 }

@@ -20,7 +20,10 @@ fn repeated_syn_and_syn_ack_change_nothing() {
         disregarded(Disregard::WrongFlags)
     );
     assert_eq!(see(&mut observer, &o(1, 1, ACK)), Observation::Segment);
-    assert_eq!(observer.recorded(&key()), established().recorded(&key()));
+    let mut expected = established().recorded(&key()).unwrap();
+    // But for how long an answer took, which nobody can tell any more.
+    expected.toward_originator.round_trip = None;
+    assert_eq!(observer.recorded(&key()), Some(expected));
 }
 
 #[test]

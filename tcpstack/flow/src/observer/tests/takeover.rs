@@ -1,5 +1,7 @@
 //! What a takeover is told of both ends.
 
+use core::time::Duration;
+
 use super::*;
 use crate::limits::PEER_MSS_BYTES_MIN;
 
@@ -53,6 +55,7 @@ fn p85_a_takeover_wears_both_initial_sequence_numbers() {
                     at: millis(1020),
                     echo_recent: 1021
                 }),
+                round_trip: Some(Duration::from_millis(1)),
                 path: path(Role::Responder),
             },
             toward_responder: Half {
@@ -70,10 +73,46 @@ fn p85_a_takeover_wears_both_initial_sequence_numbers() {
                     at: millis(1021),
                     echo_recent: 5000
                 }),
+                round_trip: Some(Duration::from_millis(20)),
                 path: path(Role::Originator),
             },
         }
     );
+}
+
+#[test]
+fn p88_a_round_trip_of_a_repeated_handshake_is_not_told() {
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+    //= type=test
+    //# RTT samples MUST NOT be made using segments that were retransmitted
+    let millis = Instant::from_millis;
+    let round_trips = |observer: &Observer| {
+        let recorded = observer.recorded(&key()).unwrap();
+        let (originator, responder) = (recorded.toward_originator, recorded.toward_responder);
+        (originator.round_trip, responder.round_trip)
+    };
+    let ms = |ms| Some(Duration::from_millis(ms));
+    let syn = o(0, 0, SYN).options(options());
+    let syn_ack = r(0, 1, SYN | ACK).options(options());
+    for (syn_again, syn_ack_again, data, expected) in [
+        (false, false, 0, (ms(5), ms(300))),
+        (true, false, 0, (ms(5), None)),
+        (false, true, 0, (None, ms(300))),
+        (false, false, 10, (None, ms(300))),
+    ] {
+        let mut observer = open(&syn).unwrap();
+        if syn_again {
+            see_at(&mut observer, &syn, millis(1_200));
+        }
+        see_at(&mut observer, &syn_ack, millis(1_300));
+        if syn_ack_again {
+            see_at(&mut observer, &syn_ack, millis(1_301));
+        }
+        let payload = vec![7; data];
+        let ack = o(1, 1, ACK).payload(&payload);
+        see_at(&mut observer, &ack, millis(1_305));
+        assert_eq!(round_trips(&observer), expected);
+    }
 }
 
 #[test]
