@@ -78,7 +78,7 @@ impl<B: PacketBuf> Worker<B> {
                 starved: false,
             };
             session.stop(EndReason::Cleared, &mut turn);
-            if let Some(account) = session.report() {
+            if let Some(account) = session.close(EndReason::Cleared) {
                 self.shared
                     .session_ended(&flow.identity, &account, now, out);
             }

@@ -10,6 +10,7 @@ mod burst;
 mod corners;
 mod fallback;
 mod flow;
+mod gauges;
 mod generation;
 mod hold;
 mod holding;

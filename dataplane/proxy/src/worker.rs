@@ -8,7 +8,7 @@ use sluice_flow::{FlowHash, FlowId, FlowTable, Irregularity, Packet, Reassembler
 use sluice_packet::{Frame, Instant, Opaque, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
 use sluice_random::{CoreRandom, RandomError};
-use sluice_telemetry::{Counter, DropReason, EndReason, LoadState, SessionSummary};
+use sluice_telemetry::{Counter, DropReason, EndReason};
 use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
@@ -75,9 +75,9 @@ pub struct Worker<B> {
     /// Flows that something happened to since the last poll.
     pub(crate) touched: VecDeque<FlowId>,
     /// Flows whose handshake found no budget, the longest waiting first. A turn looks at as many as it has budget for.
-    starved: VecDeque<FlowId>,
+    pub(crate) starved: VecDeque<FlowId>,
     /// Flows forgotten to make room.
-    evicted: u64,
+    pub(crate) evicted: u64,
 }
 
 impl<B: PacketBuf> Worker<B> {
@@ -263,18 +263,6 @@ impl<B: PacketBuf> Worker<B> {
         }
     }
 
-    /// What seeds this core's random numbers at present.
-    #[must_use]
-    pub fn random_source(&self) -> sluice_random::Source {
-        self.shared.leaves.random_source()
-    }
-
-    /// How the sessions of the whole process compare with the limit.
-    #[must_use]
-    pub fn load_state(&self) -> LoadState {
-        self.shared.load.state()
-    }
-
     /// When [`Self::poll`] has work again if no packet comes; now, if it has work left.
     #[must_use]
     pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
@@ -284,39 +272,6 @@ impl<B: PacketBuf> Worker<B> {
         } else {
             Some(now)
         }
-    }
-
-    /// Sets the gauges: flows, queues and memory as they are now.
-    pub fn gauges(&self, out: &mut impl Output<B>) {
-        // A new generation may have moved the thresholds.
-        self.shared.look_at_load(out);
-        let taken = u64::from(self.shared.inspected_sessions);
-        out.gauge(Counter::FlowsTaken, taken);
-        out.gauge(
-            Counter::FlowsObserved,
-            (self.table.len() as u64).saturating_sub(taken),
-        );
-        let pending = self.touched.len() + self.starved.len();
-        out.gauge(Counter::HandshakesPending, pending as u64);
-        out.gauge(Counter::LeafCacheBytes, self.shared.leaves.bytes() as u64);
-        out.gauge(Counter::RandomReseeds, self.shared.leaves.reseeds());
-        out.gauge(Counter::FlowsEvicted, self.evicted);
-        self.shared.memory.gauges(out);
-        out.gauge(Counter::FragmentsHeld, self.fragments.packets() as u64);
-    }
-
-    /// Up to `limit` of this core's flows: those first that are never evicted, the taken-over ones before the others.
-    #[must_use]
-    pub fn sessions(&self, limit: usize, now: Instant) -> Vec<SessionSummary> {
-        let (taken, rest): (Vec<_>, Vec<_>) = self
-            .table
-            .iter_kept_first()
-            .take(limit)
-            .partition(|(_, _, flow)| matches!(flow.state, State::Taken(_)));
-        let flows = taken.into_iter().chain(rest);
-        flows
-            .map(|(_, _, flow)| flow.summary(self.shared.core, now))
-            .collect()
     }
 
     fn on_unknown(
@@ -494,7 +449,12 @@ impl<B: PacketBuf> Worker<B> {
                     starved: false,
                 };
                 let next = session.service(&mut turn);
-                if let Some(account) = session.report() {
+                let account = if next == Next::Gone {
+                    session.close(EndReason::TimedOut)
+                } else {
+                    session.report()
+                };
+                if let Some(account) = account {
                     self.shared
                         .session_ended(&flow.identity, &account, now, out);
                 }

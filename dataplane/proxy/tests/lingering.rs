@@ -17,8 +17,8 @@ use sluice_packet::{
     Frame, PathTemplate, SeqNum, Side, TcpFlags, TcpFrame, TcpOptions, TcpSegment, Timestamps,
     VlanStack, emit, parse,
 };
-use sluice_proxy::limits::TIME_WAIT_LINGER;
-use sluice_telemetry::Counter;
+use sluice_proxy::limits::{BLOCKED_LINGER, GIVE_UP_TIMEOUT, TIME_WAIT_LINGER};
+use sluice_telemetry::{Counter, DecisionCode, EndReason};
 use world::{App, Pki, SEGMENT, Settings, World};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
@@ -170,4 +170,86 @@ fn p87_a_newer_syn_is_observed_anew_and_an_older_one_is_challenged() {
     assert_eq!(left, [(Side::B, newer)]);
     assert_eq!(world.count(Counter::FourTuplesReused), 1);
     assert_eq!(world.count(Counter::FlowsObserved), 1);
+}
+
+/// A session whose relay has ended while nothing of the client arrives any more: it has finished, and is owed the reply.
+fn owing() -> World {
+    let (mut world, _) = inspected();
+    if let App::TlsClient { reply_bytes, .. } = &mut world.client.app {
+        *reply_bytes = 0;
+    }
+    while !matches!(world.client.app, App::TlsClient { closed: true, .. }) {
+        world.turn();
+    }
+    world.client.asleep = true;
+    world.router = Some(Box::new(|side, frame| {
+        Vec::from_iter((side == Side::B).then_some(frame))
+    }));
+    world.run(SHORT);
+    assert_eq!(world.origin.heard, REQUEST);
+    assert!(world.origin.tcp().unwrap().is_closed() || world.origin.saw_close_notify);
+    world
+}
+
+const NOT_ACKNOWLEDGED: &str = "the last bytes to the client were not acknowledged";
+
+#[test]
+fn d124_a_session_whose_last_bytes_do_not_arrive_is_told_as_timed_out_and_answered_with_resets() {
+    let mut world = owing();
+    let late = world.client.stray(0x7777, TcpFlags::ACK, b"late");
+    world.run(GIVE_UP_TIMEOUT / 2);
+    assert_eq!(world.out.events.len(), 0, "they may still arrive");
+    assert_eq!(world.count(Counter::FlowsTaken), 1);
+    world.run(GIVE_UP_TIMEOUT);
+    let event = world.event();
+    assert_eq!(event.code, DecisionCode::InspectedClient);
+    assert_eq!(event.ended, EndReason::TimedOut);
+    assert_eq!(event.detail.as_deref(), Some(NOT_ACKNOWLEDGED));
+    assert_eq!(world.count(Counter::FlowsTaken), 0);
+
+    let mut world = owing();
+    while world.out.events.is_empty() {
+        world.run(SHORT);
+    }
+    // The reset that was sent then may be lost: whatever the client still says is answered, and goes no further.
+    world.router = None;
+    world.out.frames.clear();
+    for _ in 0..3 {
+        world.pass(BLOCKED_LINGER - SHORT);
+        let left = give(&mut world, Side::A, &late);
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].0, Side::A);
+        assert!(tcp(&left[0].1).flags.rst());
+    }
+    assert_eq!(world.out.events.len(), 1, "nothing is decided again");
+}
+
+#[test]
+fn p101_a_reset_before_the_last_bytes_have_arrived_is_told() {
+    let mut world = owing();
+    assert_eq!(world.out.events.len(), 0, "they may still arrive");
+    world.router = None;
+    world.client.abort();
+    world.run(SHORT);
+    let event = world.event();
+    assert_eq!(event.ended, EndReason::ClientReset);
+    assert_eq!(event.detail.as_deref(), Some(NOT_ACKNOWLEDGED));
+}
+
+#[test]
+fn p101_a_reset_in_answer_to_the_last_goodbye_loses_nothing() {
+    let (mut world, _) = inspected();
+    while !world.client.saw_close_notify {
+        world.turn();
+        // It is read in the client's next turn.
+        let came = world.wire_to_client.last().map(|frame| tcp(frame).flags);
+        if world.client.heard == REPLY && came.is_some_and(|flags| flags.fin()) {
+            break;
+        }
+    }
+    world.client.abort();
+    world.run(SHORT);
+    assert_eq!(world.client.heard, REPLY);
+    assert_eq!(world.event().ended, EndReason::Closed);
+    assert_eq!(world.event().detail, None);
 }

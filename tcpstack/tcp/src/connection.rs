@@ -242,6 +242,13 @@ impl Connection {
         self.core.send.all_acknowledged()
     }
 
+    /// Bytes queued that the peer has not acknowledged, the FIN not counted; of a connection that is over, those that were
+    /// queued when it ended.
+    #[must_use]
+    pub fn unacknowledged_bytes(&self) -> u32 {
+        self.core.send.unacknowledged()
+    }
+
     /// The state's name.
     #[must_use]
     pub fn state(&self) -> StateName {

@@ -27,6 +27,8 @@ pub(crate) struct SendSpace {
     option_bytes: u16,
     buffer: Buffer,
     buffer_max: usize,
+    /// Text that was queued when the connection ended.
+    lost: u32,
     /// Sequence number of the buffer's first byte.
     base: SeqNum,
     syn_due: bool,
@@ -53,6 +55,7 @@ impl SendSpace {
             option_bytes: 0,
             buffer: Buffer::default(),
             buffer_max: config.send_buffer_bytes_max,
+            lost: 0,
             base: iss + 1,
             syn_due: true,
             finished: false,
@@ -299,8 +302,14 @@ impl SendSpace {
         }
     }
 
+    /// Text queued and not acknowledged, or that was when the connection ended.
+    pub(crate) fn unacknowledged(&self) -> u32 {
+        self.lost + length(self.buffer.len())
+    }
+
     /// Forgets what is queued: the connection is over.
     pub(crate) fn clear(&mut self) {
+        self.lost += length(self.buffer.len());
         self.buffer = Buffer::default();
         self.open = false;
         self.syn_due = false;

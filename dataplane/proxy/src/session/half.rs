@@ -14,6 +14,8 @@ pub(crate) struct Half {
     path: PathTemplate,
     /// The port behind which this end lives.
     side: Side,
+    /// Bytes at the end of what it was given to send that say only that nothing follows.
+    pub(super) goodbye_bytes: u32,
     /// Retransmissions and segments out of order already counted.
     pub(super) counted: (u64, u64),
 }
@@ -65,6 +67,7 @@ impl Half {
             tcp,
             path,
             side,
+            goodbye_bytes: 0,
             counted: (0, 0),
         }
     }
@@ -107,6 +110,11 @@ impl Half {
     /// True when the peer has sent its last byte and all of it was consumed.
     pub(crate) fn drained(&mut self) -> bool {
         self.tcp.peer_finished() && self.tcp.received().is_empty()
+    }
+
+    /// True while, or if, its peer has not acknowledged what the other end said.
+    pub(super) fn owes(&self) -> bool {
+        self.tcp.unacknowledged_bytes() > self.goodbye_bytes
     }
 
     /// True when the connection ended other than by both FINs.

@@ -6,6 +6,7 @@
 mod account;
 mod awaiting_leaf;
 mod collecting;
+mod ending;
 mod half;
 mod icmp;
 mod meeting_client;
@@ -41,7 +42,6 @@ use crate::limits::{
     CLOSED_LINGER, CLOSING_TIMEOUT, COLLECT_WINDOW_BYTES, HANDSHAKE_TIMEOUT, LEARNED_TTL,
     SESSION_IDLE_TIMEOUT,
 };
-use crate::lingering::Lingering;
 use crate::shared::Shared;
 use crate::{Effects, Now};
 
@@ -413,70 +413,6 @@ impl Session {
         (destination, identity.client.ip())
     }
 
-    /// Ends the session by decision or failure: resets go out as the profile says.
-    fn fail(&mut self, failure: Failure, identity: &Identity, now: Instant) {
-        self.account.code = Some(failure.code);
-        self.account.detail = failure.detail.or(self.account.detail.take());
-        self.blocked = Some(failure.code);
-        let resets = identity.resets();
-        for (half, reset) in [
-            (&mut self.client, resets.client),
-            (&mut self.origin, resets.origin),
-        ] {
-            if reset {
-                half.tcp.abort();
-            } else {
-                half.tcp.finish();
-            }
-        }
-        self.end(failure.ended, now);
-    }
-
-    fn end(&mut self, ended: EndReason, now: Instant) {
-        self.account.ended.get_or_insert(ended);
-        self.code = self.account.code;
-        self.gave_up |= ended == EndReason::TimedOut;
-        self.ended_at = now;
-        self.stage = Stage::Closing;
-        self.hello = None;
-        self.deadline = now
-            + if ended == EndReason::Closed {
-                CLOSING_TIMEOUT
-            } else {
-                CLOSED_LINGER
-            };
-    }
-
-    /// Ends the session because the process ends: whatever of it still lives is reset. True if any of it did.
-    pub(crate) fn stop(&mut self, why: EndReason, turn: &mut Turn<'_>) -> bool {
-        let lived = !(self.client.tcp.is_closed() && self.origin.tcp.is_closed());
-        self.client.tcp.abort();
-        self.origin.tcp.abort();
-        if !self.is_closing() {
-            // Before both handshakes are done there is no better code than the one they fail by.
-            let code = self.account.code;
-            self.account.code = code.or(Some(DecisionCode::BlockOriginHandshakeFailed));
-            self.end(why, turn.now.mono);
-        }
-        self.transmit(turn);
-        lived
-    }
-
-    /// The account, once, when the session has ended.
-    pub(crate) fn report(&mut self) -> Option<Account> {
-        if self.reported || self.account.ended.is_none() {
-            return None;
-        }
-        self.reported = true;
-        Some(core::mem::take(&mut self.account))
-    }
-
-    /// The account of a session that is given up where it stands, unless it was reported before.
-    pub(crate) fn close(&mut self, ended: EndReason) -> Option<Account> {
-        self.account.ended.get_or_insert(ended);
-        self.report()
-    }
-
     /// A time that [`Self::next_timeout`] named has come.
     pub(crate) fn on_timeout(&mut self, identity: &Identity, now: Instant) {
         self.client.tcp.on_timeout(now);
@@ -563,17 +499,6 @@ impl Session {
             self.client.tcp.state(),
             StateName::Closed | StateName::TimeWait
         )
-    }
-
-    /// What answers its ends from here on.
-    pub(crate) fn into_lingering(self, now: Instant) -> Lingering {
-        let gave_up = self.gave_up
-            || [&self.client, &self.origin]
-                .map(|half| half.tcp.closed_by())
-                .contains(&Some(CloseReason::TimedOut));
-        let halves = [self.client, self.origin].map(|half| half.tcp.into_time_wait(now));
-        let [client, origin] = halves;
-        Lingering::new((client, origin), self.code, gave_up, now)
     }
 
     /// True once the session has ended and only its TCP halves are left.

@@ -163,7 +163,8 @@ impl Way {
                 Content::CloseNotify => {
                     let mut alert = [0; ALERT_BYTES_MAX];
                     let written = to_records.close_notify(&mut alert);
-                    to.tcp.send(alert.get(..written).unwrap_or_default());
+                    let sent = to.tcp.send(alert.get(..written).unwrap_or_default());
+                    to.goodbye_bytes = u32::try_from(sent).unwrap_or(0);
                     self.notified = true;
                 }
                 Content::Alert(description) => {

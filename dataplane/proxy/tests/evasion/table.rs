@@ -190,7 +190,7 @@ pub const MISPLACED: &[Row] = rows! {
         |ack, decoy| inserted(ack, decoy, |c| c.ttl = SHORT);
     "half of another version on the third acknowledgement", "SY20", Ack, "block-client-hello-malformed", "held-contradicted", "",
         |ack, decoy| vec![ack.saying(&decoy[..100])];
-    "the ClientHello with FIN", "K13", Data, "inspected", "client-hellos", "inspected-client closed",
+    "the ClientHello with FIN", "K13", Data, "inspected", "client-hellos", "inspected-client client-reset",
         |real, decoy| changed(real, |c| c.flags = DATA | FIN);
     "half of the ClientHello with FIN, then the rest", "K13", Data, "inspected", "client-hellos", "inspected-client closed",
         |real, decoy| vec![Craft { flags: DATA | FIN, ..real.part(0, 100) }, real.part(100, usize::MAX)];
