@@ -372,9 +372,8 @@ impl Turn<'_> {
     }
 
     fn look_at_exhaustion(&mut self, now: Now) {
-        let refused = self.wire.take_refused();
         let wire = &mut self.wire;
-        let change = self.exhaustion.look(refused, now.mono, &mut |event| {
+        let change = self.exhaustion.look(now.mono, &mut |event| {
             if let SystemEvent::Exhaustion {
                 exhausted: true, ..
             } = event

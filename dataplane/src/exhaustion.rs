@@ -1,4 +1,7 @@
-//! Whether packet buffers or transmit descriptors are nearly used up, and what follows for new flows.
+//! Whether packet buffers are nearly used up, and what follows for new flows.
+//!
+//! A port that refuses frames says nothing of the kind: whoever sends more than a link carries would choose when flows pass
+//! uninspected. Such frames are dropped and counted, which is all.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -9,9 +12,7 @@ use sluice_packet::Instant;
 use sluice_schema::OnExhaustion;
 use sluice_telemetry::SystemEvent;
 
-use crate::limits::{
-    BUFFERS_ENOUGH_PERCENT, BUFFERS_LOOK_INTERVAL, BUFFERS_LOW_PERCENT, DESCRIPTORS_SHORT_FOR,
-};
+use crate::limits::{BUFFERS_ENOUGH_PERCENT, BUFFERS_LOOK_INTERVAL, BUFFERS_LOW_PERCENT};
 
 /// The pool that all cores share, as one of them looks at it for all.
 #[derive(Clone, Debug)]
@@ -65,7 +66,6 @@ pub(crate) struct Exhaustion {
     looks: bool,
     look_at: Instant,
     buffers_low: bool,
-    descriptors_short_until: Option<Instant>,
     on_exhaustion: OnExhaustion,
     told: Option<OnExhaustion>,
 }
@@ -78,7 +78,6 @@ impl Exhaustion {
             looks,
             look_at: Instant::ZERO,
             buffers_low: false,
-            descriptors_short_until: None,
             on_exhaustion: OnExhaustion::default(),
             told: None,
         }
@@ -89,11 +88,10 @@ impl Exhaustion {
         self.on_exhaustion = on_exhaustion;
     }
 
-    /// Looks at the pool, if it is time, and takes note of frames that a port did not take since the last turn. What is
-    /// news goes to `tell`; what is to happen to new flows is returned when it has changed.
+    /// Looks at the pool, if it is time. What is news goes to `tell`; what is to happen to new flows is returned when it has
+    /// changed.
     pub(crate) fn look(
         &mut self,
-        refused: bool,
         now: Instant,
         tell: &mut dyn FnMut(SystemEvent),
     ) -> Option<Option<OnExhaustion>> {
@@ -105,12 +103,10 @@ impl Exhaustion {
         if low != self.buffers_low {
             self.buffers_low = low;
             if self.looks {
-                tell(self.event("packet buffers", low));
+                tell(self.event(low));
             }
         }
-        self.look_at_descriptors(refused, now, tell);
-        let short = self.buffers_low || self.descriptors_short_until.is_some();
-        let wanted = short.then_some(self.on_exhaustion);
+        let wanted = self.buffers_low.then_some(self.on_exhaustion);
         if wanted == self.told {
             return None;
         }
@@ -118,29 +114,9 @@ impl Exhaustion {
         Some(wanted)
     }
 
-    fn look_at_descriptors(
-        &mut self,
-        refused: bool,
-        now: Instant,
-        tell: &mut dyn FnMut(SystemEvent),
-    ) {
-        if refused {
-            let until = now + DESCRIPTORS_SHORT_FOR;
-            if self.descriptors_short_until.replace(until).is_none() {
-                tell(self.event("transmit descriptors", true));
-            }
-        } else if self
-            .descriptors_short_until
-            .take_if(|until| now >= *until)
-            .is_some()
-        {
-            tell(self.event("transmit descriptors", false));
-        }
-    }
-
-    fn event(&self, what: &str, exhausted: bool) -> SystemEvent {
+    fn event(&self, exhausted: bool) -> SystemEvent {
         SystemEvent::Exhaustion {
-            what: what.to_owned(),
+            what: "packet buffers".to_owned(),
             exhausted,
             drops: self.on_exhaustion == OnExhaustion::Drop,
         }
@@ -191,47 +167,28 @@ mod tests {
 
         let mut told = Vec::new();
         let mut at = Instant::ZERO;
-        let mut look = |exhaustion: &mut Exhaustion, refused| {
+        let mut look = |exhaustion: &mut Exhaustion| {
             at += BUFFERS_LOOK_INTERVAL;
-            let change = exhaustion.look(refused, at, &mut |event| told.push(event));
-            (change, at)
+            exhaustion.look(at, &mut |event| told.push(event))
         };
-        assert_eq!(
-            look(&mut first, false).0,
-            None,
-            "what ports hold is not missed"
-        );
+        assert_eq!(look(&mut first), None, "what ports hold is not missed");
         let taken: Vec<Mbuf> = std::iter::from_fn(|| pool.alloc()).collect();
         assert_eq!(taken.len(), 523);
-        assert_eq!(look(&mut first, false).0, Some(Some(OnExhaustion::Drop)));
-        assert_eq!(look(&mut first, false).0, None);
-        assert_eq!(look(&mut second, false).0, Some(Some(OnExhaustion::Bypass)));
+        assert_eq!(look(&mut first), Some(Some(OnExhaustion::Drop)));
+        assert_eq!(look(&mut first), None);
+        assert_eq!(look(&mut second), Some(Some(OnExhaustion::Bypass)));
         assert!(buffers.low());
         drop(taken);
-        assert_eq!(look(&mut first, false).0, Some(None));
-        assert_eq!(look(&mut second, false).0, Some(None));
+        assert_eq!(look(&mut first), Some(None));
+        assert_eq!(look(&mut second), Some(None));
         assert!(!buffers.low());
-
-        // Descriptors are each core's own.
-        assert_eq!(look(&mut second, true).0, Some(Some(OnExhaustion::Bypass)));
-        let (change, since) = look(&mut second, false);
-        assert_eq!(change, None);
-        let change = second.look(false, since + DESCRIPTORS_SHORT_FOR, &mut |_| {});
-        assert_eq!(change, Some(None));
         drop(reserved);
 
-        let event = |what: &str, exhausted, drops| SystemEvent::Exhaustion {
-            what: what.to_owned(),
+        let event = |exhausted| SystemEvent::Exhaustion {
+            what: "packet buffers".to_owned(),
             exhausted,
-            drops,
+            drops: true,
         };
-        assert_eq!(
-            told,
-            [
-                event("packet buffers", true, true),
-                event("packet buffers", false, true),
-                event("transmit descriptors", true, false),
-            ]
-        );
+        assert_eq!(told, [event(true), event(false)]);
     }
 }

@@ -64,8 +64,6 @@ pub(crate) const BUFFERS_LOW_PERCENT: u32 = 10;
 pub(crate) const BUFFERS_ENOUGH_PERCENT: u32 = 25;
 /// How often the packet buffers are counted.
 pub(crate) const BUFFERS_LOOK_INTERVAL: Duration = Duration::from_millis(1);
-/// How long transmit descriptors count as used up after a port has refused a frame.
-pub(crate) const DESCRIPTORS_SHORT_FOR: Duration = Duration::from_millis(100);
 /// How long packet buffers have to be nearly used up before all cores go into layer-2 fallback.
 pub(crate) const BUFFERS_LOW_BEFORE_FALLBACK: Duration = Duration::from_secs(2);
 

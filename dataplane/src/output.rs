@@ -32,8 +32,6 @@ pub(crate) struct Wire<'core> {
     mesh: Option<&'core Mesh>,
     /// Absent when every frame keeps its VLAN.
     translations: Option<Arc<Translations>>,
-    /// A port has refused a frame since it was last asked.
-    refused: bool,
 }
 
 /// One port, with the frames that wait to be sent.
@@ -83,7 +81,6 @@ impl<'core> Wire<'core> {
             backlog: VecDeque::new(),
             mesh,
             translations: None,
-            refused: false,
         }
     }
 
@@ -116,11 +113,6 @@ impl<'core> Wire<'core> {
             moved = true;
         }
         moved
-    }
-
-    /// Whether a port has refused a frame since the last call.
-    pub(crate) fn take_refused(&mut self) -> bool {
-        core::mem::take(&mut self.refused)
     }
 
     /// The next forged leaf, if one has come back.
@@ -159,10 +151,7 @@ impl<'core> Wire<'core> {
                         }
                         None
                     }
-                    Err(packet) => {
-                        self.refused = true;
-                        Some((packet, DropReason::TransmitFull))
-                    }
+                    Err(packet) => Some((packet, DropReason::TransmitFull)),
                 }
             }
         };

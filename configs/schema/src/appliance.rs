@@ -89,7 +89,7 @@ pub struct Limits {
     pub sessions_warning_percent: u8,
     /// The share of `inspected_sessions_max` at which the load counts as critical, percent; more than the warning's.
     pub sessions_critical_percent: u8,
-    /// What happens to new flows while packet buffers or transmit descriptors are nearly used up.
+    /// What happens to new flows while packet buffers are nearly used up.
     pub on_exhaustion: OnExhaustion,
     /// Flows tracked at once, inspected ones included. The tables are sized by it at the start.
     pub flows_max: u32,
@@ -108,7 +108,7 @@ pub enum OverLimit {
     Block,
 }
 
-/// What happens to new flows while packet buffers or transmit descriptors are nearly used up.
+/// What happens to new flows while packet buffers are nearly used up.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]

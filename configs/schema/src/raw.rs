@@ -106,7 +106,7 @@ pub(crate) struct RawLimits {
     #[serde(default = "sessions_critical_percent")]
     #[schemars(range(min = 1, max = 100))]
     pub(crate) sessions_critical_percent: u8,
-    /// What happens to new flows while packet buffers or transmit descriptors are nearly used up.
+    /// What happens to new flows while packet buffers are nearly used up.
     #[serde(default)]
     pub(crate) on_exhaustion: OnExhaustion,
     /// Flows tracked at once, inspected ones included. A change needs a restart of the data plane.

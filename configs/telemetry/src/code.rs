@@ -113,7 +113,7 @@ decision_codes! {
     BypassLayer2Fallback = 211, Bypass, "bypass-layer2-fallback",
         "The appliance is in layer-2 fallback: new flows are forwarded as they are.";
     BypassExhausted = 212, Bypass, "bypass-exhausted",
-        "Packet buffers or transmit descriptors were nearly used up; the setting lets new flows pass.";
+        "Packet buffers were nearly used up; the setting lets new flows pass.";
 
     BlockOriginExpired = 300, Block, "block-origin-expired",
         "The origin's certificate has expired.";

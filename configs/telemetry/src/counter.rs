@@ -119,7 +119,7 @@ counters! {
     SessionLoad, Gauge, "session-load", "Inspected sessions against the limit, told by the first core: 0 normal, 1 warning, 2 critical, 3 reached.";
     Layer2Fallback, Gauge, "layer2-fallback", "Why new flows are forwarded at layer 2, told by the first core: 0 not, else the sum of 1 command, 2 helpers, 4 random, 8 buffers.";
     SessionsCleared, Counter, "sessions-cleared", "Inspected sessions that an operator cleared.";
-    Exhaustions, Counter, "exhaustions", "Times that packet buffers or transmit descriptors were nearly used up.";
+    Exhaustions, Counter, "exhaustions", "Times that packet buffers were nearly used up.";
     FlowsCandidate, Counter, "flows-candidate", "Flows whose first SYN matched a client or server policy.";
     FlowsEvicted, Counter, "flows-evicted", "Watched flows forgotten to make room for new ones.";
     SessionsInspected, Counter, "sessions-inspected", "Flows taken over since the start.";

@@ -69,7 +69,7 @@ drop_reasons! {
     Ipv6ChainTooLong, "ipv6-chain-too-long",
         "The frame has more IPv6 extension headers than are looked behind.";
     Exhausted, "exhausted",
-        "A flow's first frame came while packet buffers or transmit descriptors were nearly used up; the client sends it again.";
+        "A flow's first frame came while packet buffers were nearly used up; the client sends it again.";
     FrameTooLong, "frame-too-long",
         "The frame is longer than a packet buffer or than the other port's MTU.";
 }

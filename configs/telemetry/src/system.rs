@@ -115,9 +115,9 @@ pub enum SystemEvent {
         /// How many there were.
         sessions: u64,
     },
-    /// Packet buffers or transmit descriptors are nearly used up, or are not any more.
+    /// Packet buffers are nearly used up, or are not any more.
     Exhaustion {
-        /// `packet buffers` or `transmit descriptors`.
+        /// What: `packet buffers`.
         what: String,
         /// Whether they are.
         exhausted: bool,

@@ -47,8 +47,8 @@ impl<B: PacketBuf> Worker<B> {
         self.let_go(now, out);
     }
 
-    /// Says that packet buffers or transmit descriptors are nearly used up, and what then happens to new flows; `None` says
-    /// that there are enough again. Sessions that are inspected go on.
+    /// Says that packet buffers are nearly used up, and what then happens to new flows; `None` says that there are enough
+    /// again. Sessions that are inspected go on.
     pub fn set_exhausted(&mut self, how: Option<OnExhaustion>, now: Now, out: &mut impl Output<B>) {
         self.shared.degraded.exhausted = how;
         self.let_go(now, out);

@@ -8,6 +8,7 @@ use sluice_shm::StatsView;
 use super::*;
 use crate::affinity::Affinity;
 use crate::helpers::Helpers;
+use crate::limits::HANDOFF_PACKETS_MAX;
 use crate::ports::{self, PortPlan, Spread};
 
 /// A capture file of these frames, as DPDK's pcap ports read it.
@@ -210,6 +211,94 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
         "B to A"
     );
     std::fs::remove_dir_all(&directory).expect("cleaned up");
+}
+
+/// Whoever sends more than a link carries does not choose when flows pass uninspected.
+#[test]
+fn d128_frames_that_a_port_refuses_are_counted_and_nothing_counts_as_exhausted() {
+    let placement = LcorePlacement {
+        lcore: LcoreId(0),
+        cpu: 0,
+    };
+    let config = EalConfig {
+        lcores: vec![placement],
+        memory_mib: 64,
+        hugepages: Huge::Off,
+        ..EalConfig::default()
+    };
+    let eal = Eal::init(&config).expect("the EAL");
+    let pool = Mempool::new(&eal, "packets", 16_383, 0, 2_176, None).expect("a pool");
+    let (stats, stats_fd) = StatsSegment::create(&[1], 1, 1).expect("statistics");
+    let view = StatsView::open(stats_fd).expect("statistics");
+    let cells = stats.core(0).expect("a core");
+    let (helpers, mut helper_ports) = Helpers::start(1, &Affinity::new(&[], 0)).expect("helpers");
+    // The core that has the port's queue takes nothing.
+    let [mesh, _busy] = <[Mesh; 2]>::try_from(Mesh::between(2, false)).expect("two");
+    let port = WirePort::new(SegmentId(0), Side::A, ports::Transmit::Core(1));
+    let (events, _ring) =
+        EventProducer::create(1, sluice_shm::limits::EVENT_RING_BYTES_MIN).expect("a ring");
+    let clock = Clock::start(&eal);
+    let leaf_key = LeafKey::generate(&mut CoreRandom::new().expect("random")).expect("a key");
+    let worker = WorkerSettings {
+        flows_max: 64,
+        leaf_key: Arc::new(leaf_key),
+        hash_key: [7; 16],
+        load: Arc::default(),
+        memory: sluice_proxy::MemoryBudget::default(),
+        mtus: sluice_proxy::PortMtus::default(),
+        now: clock.now(),
+    };
+    let helper_port = helper_ports.pop().expect("one core's");
+    let (_commands, commands) = crossbeam_channel::bounded(1);
+    let mut turn = Turn {
+        worker: Worker::new(1, worker).expect("a worker"),
+        wire: Wire::new(
+            1,
+            vec![port],
+            (pool, None),
+            cells,
+            events,
+            helper_port,
+            Some(&mesh),
+        ),
+        receive: Vec::new(),
+        places: Vec::new(),
+        stats: cells,
+        mesh: Some(&mesh),
+        deal: false,
+        first: true,
+        pool,
+        commands,
+        adopted: Arc::default(),
+        exhaustion: Exhaustion::new(Buffers::new(pool), true),
+        fallback: FallbackReasons::default(),
+        random_unhealthy: Arc::default(),
+        seeded_by_hardware: false,
+        gauges_at: Instant::ZERO,
+    };
+    let mut clock = CoreClock::new(clock);
+    let refused = 300;
+    for number in 0..HANDOFF_PACKETS_MAX + refused {
+        let mut packet = pool.alloc().expect("a buffer");
+        assert!(packet.append(60).is_some());
+        turn.wire.forward(SegmentId(0), Side::A, packet);
+        if number % 100 == 0 {
+            turn.run(clock.at(cycles()));
+        }
+    }
+    turn.run(clock.at(cycles()));
+    assert_eq!(
+        view.total(Counter::Drop(DropReason::TransmitFull)),
+        refused as u64
+    );
+    assert_eq!(view.total(Counter::Exhaustions), 0);
+    assert_eq!(
+        view.total(Counter::EventsSent) + view.total(Counter::EventsLost),
+        0,
+        "nothing is told"
+    );
+    drop(turn);
+    helpers.join();
 }
 
 fn wait_until(mut holds: impl FnMut() -> bool) {
