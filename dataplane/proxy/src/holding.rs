@@ -29,8 +29,10 @@ pub(crate) struct Holding<B> {
     established: Instant,
     /// When the client's first byte came.
     first_byte: Option<Instant>,
-    /// The origin has sent its FIN before the client said anything.
-    origin_finished: bool,
+    /// The origin has sent its FIN before anything was decided.
+    pub(crate) origin_finished: bool,
+    /// The hold has run out while something that has passed was not acknowledged: it goes on for that.
+    overdue: bool,
 }
 
 impl<B> Holding<B> {
@@ -53,12 +55,14 @@ impl<B: PacketBuf> Holding<B> {
             established: now,
             first_byte: None,
             origin_finished: false,
+            overdue: false,
         }
     }
 
     pub(crate) fn next_timeout(&self) -> Instant {
         match self.first_byte {
             None => self.established + SILENT_TIMEOUT,
+            Some(first) if self.overdue => first + HELLO_TIMEOUT,
             Some(first) => first + HOLD_BEFORE_TAKEOVER,
         }
     }
@@ -158,7 +162,8 @@ pub(crate) fn on_packet<B: PacketBuf>(
         return After::Undisturbed;
     }
     if from_client {
-        return from_the_client(flow, shared, packet, tcp, now, out);
+        let after = from_the_client(flow, shared, packet, tcp, now, out);
+        return catch_up(flow, shared, now, out).unwrap_or(after);
     }
     if tcp.payload_len() > 0 && !probes {
         let code = flow.identity.without_hello(NoHello::ServerSpokeFirst).code;
@@ -170,7 +175,24 @@ pub(crate) fn on_packet<B: PacketBuf>(
         holding.observer.passed(tcp);
     }
     forward(&flow.identity, packet, from_client, out);
-    After::Undisturbed
+    catch_up(flow, shared, now, out).unwrap_or(After::Undisturbed)
+}
+
+/// A hold that ran out ends as soon as everything that has passed is acknowledged.
+fn catch_up<B: PacketBuf>(
+    flow: &mut Flow<B>,
+    shared: &mut Shared,
+    now: Now,
+    out: &mut impl Output<B>,
+) -> Option<After> {
+    match &flow.state {
+        State::Holding(holding) if holding.overdue => {
+            let first = holding.first_byte?;
+            recorded(holding)?;
+            Some(collect(flow, shared, first, now, out))
+        }
+        _ => None,
+    }
 }
 
 /// The connection ends. What is held of it was never decided upon, and never leaves; without any there is nothing to tell.
@@ -449,10 +471,15 @@ pub(crate) fn on_timeout<B: PacketBuf>(
     now: Now,
     out: &mut impl Output<B>,
 ) -> After {
-    let State::Holding(holding) = &flow.state else {
+    let State::Holding(holding) = &mut flow.state else {
         return After::Undisturbed;
     };
     if let Some(first) = holding.first_byte {
+        if !holding.overdue && recorded(holding).is_none() {
+            // A round trip may take longer than this hold.
+            holding.overdue = true;
+            return After::Keep;
+        }
         return collect(flow, shared, first, now, out);
     }
     let code = flow.identity.without_hello(NoHello::TimedOut).code;

@@ -1,7 +1,7 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
 use sluice_flow::Irregularity;
-use sluice_packet::{PacketBuf, PathTemplate, TcpFrame};
+use sluice_packet::{Frame, PacketBuf, PathTemplate, TcpFrame, parse};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
@@ -76,6 +76,10 @@ pub(crate) fn pass_or_drop<B: PacketBuf>(
         State::Blocked(blocked) => {
             blocked.on_packet(&flow.identity, packet, tcp, from_client, now, out);
         }
+        State::Bypassed(bypassed) => {
+            bypassed.note_end(tcp, from_client);
+            forward(&flow.identity, packet, from_client, out);
+        }
         _ => forward(&flow.identity, packet, from_client, out),
     }
     After::Keep
@@ -114,8 +118,7 @@ impl Bypassed {
         }
         self.active = now.mono;
         let before = self.ended();
-        self.client_finished |= tcp.flags.rst() || (tcp.flags.fin() && from_client);
-        self.origin_finished |= tcp.flags.rst() || (tcp.flags.fin() && !from_client);
+        self.note_end(tcp, from_client);
         forward(identity, packet, from_client, out);
         // The alarm comes earlier only when the flow has just ended.
         if self.ended() && !before {
@@ -123,6 +126,12 @@ impl Bypassed {
         } else {
             After::Undisturbed
         }
+    }
+
+    /// A packet that is forwarded may be the last one of its sender.
+    fn note_end(&mut self, tcp: &TcpFrame, from_client: bool) {
+        self.client_finished |= tcp.flags.rst() || (tcp.flags.fin() && from_client);
+        self.origin_finished |= tcp.flags.rst() || (tcp.flags.fin() && !from_client);
     }
 
     pub(crate) fn next_timeout(&self) -> sluice_packet::Instant {
@@ -211,16 +220,19 @@ fn bypass<B: PacketBuf>(
         now,
         out,
     );
-    let bypassed = Bypassed::new(code, now);
-    let before = core::mem::replace(&mut flow.state, State::Bypassed(bypassed));
-    if let State::Holding(mut holding) = before {
+    let mut bypassed = Bypassed::new(code, now);
+    let passes = State::Over(corners::Over { until: now.mono });
+    if let State::Holding(mut holding) = core::mem::replace(&mut flow.state, passes) {
+        bypassed.origin_finished = holding.origin_finished;
         for packet in holding.hold.release() {
+            if let Frame::Tcp(tcp) = parse(flow.identity.segment, packet.frame()) {
+                bypassed.note_end(&tcp, true);
+            }
             forward(&flow.identity, packet, true, out);
         }
-        if let State::Bypassed(bypassed) = &mut flow.state {
-            bypassed.unconfirmed = holding.hold.into_unconfirmed();
-        }
+        bypassed.unconfirmed = holding.hold.into_unconfirmed();
     }
+    flow.state = State::Bypassed(bypassed);
 }
 
 /// Turns a flow into a blocked one. What was held never leaves.

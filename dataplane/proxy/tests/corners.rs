@@ -9,7 +9,9 @@ use sluice_packet::{Frame, SeqNum, Side, TcpFlags, parse};
 use sluice_proxy::limits;
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 use world::end::with_options;
-use world::script::{ACK, BEGINNING, C, FIN, NONE, O, ORIGIN, PROTECTED, RST, SYN, Script, pki};
+use world::script::{
+    ACK, BEGINNING, C, FIN, NONE, O, ORIGIN, PROTECTED, RST, SYN, Script, flows_after, pki,
+};
 use world::{App, PROFILE, Settings, World};
 
 /// Toward both kinds of proxy: the last of `steps` is what makes the flow irregular, and has the counter and the detail.
@@ -518,13 +520,38 @@ fn stopping_resets_both_ends_of_what_is_inspected_and_gives_back_what_is_held() 
     assert_eq!(world.count(Counter::FlowsObserved), 0);
 }
 
-/// Flows in the table when `time` more has gone by.
-fn flows_after(script: &mut Script, time: Duration) -> u64 {
-    script.world.pass(time);
-    let now = script.world.now();
-    while script.world.worker.poll(now, &mut script.world.out) {}
-    script.world.worker.gauges(&mut script.world.out);
-    script.count(Counter::FlowsObserved)
+#[test]
+fn p101_a_fin_on_the_first_packet_seen_of_a_flow_counts_as_its_end() {
+    let mut script = Script::new();
+    script.pass(Side::A, C, O, ACK | FIN, b"middle");
+    script.pass(Side::B, O, C + 7, ACK | FIN, b"");
+    script.pass(Side::A, C + 7, O + 1, ACK, b"");
+    let closed = limits::BYPASS_CLOSED_TIMEOUT + Duration::from_secs(1);
+    assert_eq!(flows_after(&mut script, closed), 0);
+}
+
+#[test]
+fn p101_an_origin_that_finishes_while_a_part_is_held_is_waited_for() {
+    let mut script = Script::established();
+    script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+    script.pass(Side::B, O + 1, C + 1, ACK | FIN, b"");
+    // The hold runs out before the acknowledgement comes.
+    assert_eq!(
+        flows_after(&mut script, limits::HOLD_BEFORE_TAKEOVER * 4),
+        1
+    );
+    assert_eq!(script.world.out.events.len(), 0, "nothing is decided");
+    assert_eq!(script.count(Counter::SessionsInspected), 0);
+    script.send(Side::A, C + 17, O + 2, ACK, b"");
+    assert_eq!(script.count(Counter::SessionsInspected), 1, "taken over");
+    assert_eq!(script.world.out.events.len(), 0, "nothing is decided");
+
+    let mut script = Script::established();
+    script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+    script.pass(Side::B, O + 1, C + 1, ACK | FIN, b"");
+    flows_after(&mut script, limits::HOLD_BEFORE_TAKEOVER * 4);
+    flows_after(&mut script, limits::HELLO_TIMEOUT);
+    script.logged(BYPASS, "what passed is not acknowledged yet");
 }
 
 #[test]

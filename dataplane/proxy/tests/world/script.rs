@@ -1,6 +1,7 @@
 //! Two ends written by hand, segment by segment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_packet::{
     PathTemplate, SeqNum, Side, TcpFlags, TcpOptions, TcpSegment, Timestamps, VlanStack, emit,
@@ -154,4 +155,13 @@ impl Script {
 pub fn pki() -> Arc<Pki> {
     thread_local!(static PKI: Arc<Pki> = Arc::new(Pki::new()));
     PKI.with(Arc::clone)
+}
+
+/// Flows in the table when `time` more has gone by.
+pub fn flows_after(script: &mut Script, time: Duration) -> u64 {
+    script.world.pass(time);
+    let now = script.world.now();
+    while script.world.worker.poll(now, &mut script.world.out) {}
+    script.world.worker.gauges(&mut script.world.out);
+    script.count(Counter::FlowsObserved)
 }
