@@ -53,7 +53,7 @@ pub(crate) fn serve(mut control: Control, stop: &Arc<AtomicBool>) -> Result<(), 
         announced: Vec::new(),
         links,
         links_at: None,
-        watch: Watch::default(),
+        watch: Watch::new(offer.generation.limits().on_exhaustion),
     };
     main.greet();
     main.tell_of_the_start();
@@ -236,6 +236,7 @@ impl MainLoop {
         match offer {
             Ok(offer) => {
                 self.current = generation;
+                self.watch.follow(offer.generation.limits().on_exhaustion);
                 self.announced.clear();
                 for core in &self.plane.cores {
                     // A core that does not take commands is stuck; its missing acknowledgement names it.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sluice_schema::OnExhaustion;
 use sluice_telemetry::{FallbackReason, FallbackReasons, SystemEvent};
 
 use crate::limits::BUFFERS_LOW_BEFORE_FALLBACK;
@@ -18,13 +19,29 @@ pub(crate) struct Health {
 }
 
 /// The reasons for layer-2 fallback, and since when buffers are low.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watch {
     reasons: FallbackReasons,
     low_since: Option<Instant>,
+    on_exhaustion: OnExhaustion,
 }
 
 impl Watch {
+    /// No reason holds yet.
+    pub(crate) fn new(on_exhaustion: OnExhaustion) -> Self {
+        Self {
+            reasons: FallbackReasons::default(),
+            low_since: None,
+            on_exhaustion,
+        }
+    }
+
+    /// What low buffers bring about, as the newest generation says: where new flows are to be dropped, they never pass for
+    /// that reason, however long it lasts.
+    pub(crate) fn follow(&mut self, on_exhaustion: OnExhaustion) {
+        self.on_exhaustion = on_exhaustion;
+    }
+
     /// The reasons that hold.
     pub(crate) fn reasons(&self) -> FallbackReasons {
         self.reasons
@@ -42,9 +59,10 @@ impl Watch {
         } else if self.low_since.is_none() {
             self.low_since = Some(now);
         }
-        let exhausted = self.low_since.is_some_and(|since| {
+        let low_for_long = self.low_since.is_some_and(|since| {
             now.saturating_duration_since(since) >= BUFFERS_LOW_BEFORE_FALLBACK
         });
+        let exhausted = low_for_long && self.on_exhaustion == OnExhaustion::Bypass;
         [
             (FallbackReason::HelpersGone, health.helpers_gone),
             (FallbackReason::RandomUnhealthy, health.random_unhealthy),
@@ -80,7 +98,7 @@ mod tests {
 
     #[test]
     fn f22_a_command_and_a_failure_hold_each_by_itself_and_are_told_once() {
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(OnExhaustion::Bypass);
         let now = crate::main_loop::now();
         let failing = Health {
             helpers_gone: true,
@@ -109,7 +127,7 @@ mod tests {
 
     #[test]
     fn f22_d128_buffers_that_are_low_for_long_bring_fallback_until_they_recover() {
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(OnExhaustion::Bypass);
         let began = crate::main_loop::now();
         let low = Health {
             buffers_low: true,
@@ -126,6 +144,32 @@ mod tests {
         );
         assert_eq!(
             watch.look(Health::default(), later + BUFFERS_LOW_BEFORE_FALLBACK),
+            [event(FallbackReason::BuffersExhausted, false, false)]
+        );
+    }
+
+    #[test]
+    fn f22_d128_buffers_that_are_low_for_long_bring_no_fallback_where_flows_are_to_be_dropped() {
+        let mut watch = Watch::new(OnExhaustion::Drop);
+        let low = Health {
+            buffers_low: true,
+            ..Health::default()
+        };
+        let began = crate::main_loop::now();
+        assert!(watch.look(low, began).is_empty());
+        let later = began + BUFFERS_LOW_BEFORE_FALLBACK;
+        assert!(watch.look(low, later).is_empty());
+        assert!(watch.reasons().is_empty());
+
+        // A new generation is followed at once, either way.
+        watch.follow(OnExhaustion::Bypass);
+        assert_eq!(
+            watch.look(low, later),
+            [event(FallbackReason::BuffersExhausted, true, true)]
+        );
+        watch.follow(OnExhaustion::Drop);
+        assert_eq!(
+            watch.look(low, later),
             [event(FallbackReason::BuffersExhausted, false, false)]
         );
     }
