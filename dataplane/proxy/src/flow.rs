@@ -99,6 +99,8 @@ pub(crate) struct Blocked {
     pub(crate) code: DecisionCode,
     pub(crate) resets: Resets,
     pub(crate) until: Instant,
+    /// It was blocked by its first packet for having no beginning: forgotten, its next one is blocked again.
+    pub(crate) headless: bool,
 }
 
 impl<B> State<B> {
@@ -126,10 +128,10 @@ impl<B> State<B> {
     pub(crate) fn retention(&self) -> Retention {
         match self {
             Self::Observing(_) => Retention::Observed,
-            Self::Taken(session) if session.is_closing() && session.blocked().is_none() => {
+            Self::Taken(session) if session.is_closing() && session.has_delivered() => {
                 Retention::Expendable
             }
-            Self::Blocked(blocked) if blocked.told() => Retention::Expendable,
+            Self::Blocked(blocked) if blocked.is_forgettable() => Retention::Expendable,
             Self::Holding(_) | Self::Taken(_) | Self::Blocked(_) => Retention::Kept,
             Self::Lingering(_) | Self::Over(_) | Self::Bypassed(_) => Retention::Expendable,
         }

@@ -1,12 +1,12 @@
 //! From frames of the wire to packets of flows: fragments are put together first, and errors find the flow they are about.
 
-use sluice_flow::{Packet, Unreassembled};
+use sluice_flow::{Packet, Reassembled, Unreassembled};
 use sluice_packet::{FragmentFrame, Frame, IcmpError, Opaque, PacketBuf, SegmentId, Side, parse};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
 use crate::Now;
 use crate::flow::State;
-use crate::limits::REASSEMBLIES_PER_PACKET_MAX;
+use crate::limits::{FRAME_BYTES_ALWAYS, REASSEMBLIES_PER_PACKET_MAX};
 use crate::output::{Effects, Finishing, ForgeJob, Output, WriteUnfinished};
 use crate::worker::{Worker, forward, touch};
 
@@ -178,8 +178,13 @@ impl<B: PacketBuf, O: Output<B>> Output<Packet<B>> for Frames<'_, O> {
     fn forward(&mut self, segment: SegmentId, to: Side, packet: Packet<B>) {
         match packet {
             Packet::Whole(frame) => self.0.forward(segment, to, frame),
+            Packet::Reassembled(parts) if parts.changed && !fits_one_frame(&parts) => {
+                // A text whose urgent mark was cleared, in more pieces than one; its fragments still wear the mark.
+                for fragment in parts.fragments {
+                    self.0.discard(fragment, DropReason::FrameTooLong);
+                }
+            }
             Packet::Reassembled(parts) if parts.changed => {
-                // What was changed is a SYN, which fits one frame however it came.
                 self.0.emit(segment, to, parts.frame.len(), &mut |buffer| {
                     buffer.copy_from_slice(&parts.frame);
                     parts.frame.len()
@@ -191,7 +196,8 @@ impl<B: PacketBuf, O: Output<B>> Output<Packet<B>> for Frames<'_, O> {
             Packet::Reassembled(parts) => {
                 // The whole was counted as one frame.
                 let bytes: usize = parts.fragments.iter().map(|part| part.frame().len()).sum();
-                let (more, longer) = (parts.fragments.len() - 1, bytes - parts.frame.len());
+                let more = parts.fragments.len().saturating_sub(1);
+                let longer = bytes.saturating_sub(parts.frame.len());
                 self.0.count(Counter::ForwardedPackets, more as u64);
                 self.0.count(Counter::ForwardedBytes, longer as u64);
                 for fragment in parts.fragments {
@@ -208,6 +214,12 @@ impl<B: PacketBuf, O: Output<B>> Output<Packet<B>> for Frames<'_, O> {
     fn consume(&mut self, packet: Packet<B>) {
         packet.each(&mut |frame| self.0.consume(frame));
     }
+}
+
+/// Whether the whole is no longer than the longest of its fragments, or than what every IPv4 link carries.
+fn fits_one_frame<B: PacketBuf>(parts: &Reassembled<B>) -> bool {
+    let longest = parts.fragments.iter().map(|part| part.frame().len()).max();
+    parts.frame.len() <= longest.unwrap_or(0).max(FRAME_BYTES_ALWAYS)
 }
 
 /// Where a frame that is not looked into is counted.

@@ -89,6 +89,9 @@ pub const BUFFER_BYTES_PER_CORE_MAX: usize = 1024 * 1024 * 1024;
 /// 16 KiB that one transmit descriptor of common ports holds.
 pub const LARGE_SEGMENT_BYTES_MAX: u32 = 12 * 1024;
 
+/// A frame that every link carries: 576 bytes of IPv4 (RFC 791 section 3.1) behind an Ethernet header and two tags.
+pub const FRAME_BYTES_ALWAYS: usize = 576 + 22;
+
 /// Largest TLS record on the wire: header, 2^14 bytes, and the expansion RFC 5246 section 6.2.3 allows.
 pub const RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 2048;
 

@@ -27,7 +27,7 @@ pub(crate) fn picked_up<B>(
     let said = (None, Some(why.name().to_owned()));
     if decision.verdict == Verdict::Block {
         shared.decided(identity, code, EndReason::Blocked, said, now, out);
-        return State::Blocked(Blocked::new(code, identity.resets(), now));
+        return State::Blocked(Blocked::headless(code, identity.resets(), now));
     }
     shared.decided(identity, code, EndReason::Bypassed, said, now, out);
     State::Bypassed(Bypassed::new(code, now))
@@ -151,6 +151,15 @@ impl Blocked {
             code,
             resets,
             until: now.mono + BLOCKED_LINGER,
+            headless: false,
+        }
+    }
+
+    /// A flow that is blocked by its first packet, which begins none.
+    fn headless(code: DecisionCode, resets: Resets, now: Now) -> Self {
+        Self {
+            headless: true,
+            ..Self::new(code, resets, now)
         }
     }
 
@@ -184,9 +193,10 @@ impl Blocked {
         out.discard(packet, DropReason::BlockedFlow);
     }
 
-    /// Both ends were told that it is over: nothing depends on the entry but that strays are recognised.
-    pub(crate) fn told(&self) -> bool {
-        self.resets.client && self.resets.origin
+    /// Nothing depends on the entry: both ends were told that it is over, or whatever comes next is blocked without it. The
+    /// latter is what anybody can make many of, with nothing but forged addresses.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        self.headless || self.resets.client && self.resets.origin
     }
 }
 

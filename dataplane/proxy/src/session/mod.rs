@@ -501,6 +501,11 @@ impl Session {
         )
     }
 
+    /// True for a session that was not ended by its block and whose ends have everything that was for them.
+    pub(crate) fn has_delivered(&self) -> bool {
+        self.blocked.is_none() && !self.client.owes() && !self.origin.owes()
+    }
+
     /// True once the session has ended and only its TCP halves are left.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing)
