@@ -65,10 +65,10 @@ pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(60);
 pub const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(924);
 
 /// Receive window of each half of an inspected session, bytes.
-pub const RECEIVE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+pub const RECEIVE_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Unacknowledged and queued bytes of each half, bytes.
-pub const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
+pub const SEND_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Receive window of a half that collects a ClientHello, which is read only when it is whole, bytes: the largest there is,
 /// its record headers, and one step of the largest window scale (RFC 7323), which a window is rounded down by.

@@ -246,10 +246,11 @@ fn run(random: &mut Random, scenario: &Scenario) -> Result<Outcome, Failure> {
             .events()
             .iter()
             .any(|event| event.code.verdict() == Verdict::Block);
+    // What is logged of a session waits for its ends to have acknowledged what was said last.
+    let settled = simulation.settle(SETTLES, Appliance::is_idle);
     if outcome.is_some() && !refused {
         judge(&simulation, scenario)?;
     }
-    let settled = simulation.settle(SETTLES, Appliance::is_idle);
     let now = simulation.now();
     let left_behind = simulation.between.leftovers(now);
     let fault = simulation.between.fault();
