@@ -5,7 +5,7 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_packet::{Frame, Side, parse};
+use sluice_packet::{Frame, Side, TcpFlags, parse};
 use sluice_proxy::limits::SESSION_BYTES_MAX;
 use sluice_proxy::{MemoryBudget, PortMtus};
 use sluice_telemetry::{Counter, DecisionCode, DropReason};
@@ -289,4 +289,33 @@ fn p102_p84_segments_fit_the_port_that_they_leave_by_up_to_jumbo_frames() {
         assert_eq!(longest(&world.wire_to_client), usize::from(a) + ethernet);
         assert_eq!(longest(&world.wire_to_origin), usize::from(b) + ethernet);
     }
+}
+
+#[test]
+fn d121_forged_segments_that_begin_nothing_do_not_fill_the_table() {
+    let pki = Pki::new();
+    let settings = Settings {
+        flows_max: 8,
+        ..Settings::default()
+    };
+    let reply = body(100);
+    let (from, to) = (
+        client(&pki, REQUEST, reply.len()),
+        server(&pki, REQUEST.len(), &reply),
+    );
+    let mut world = World::with(&settings, &Arc::new(pki), from, to);
+    for port in 50_000..50_064_u32 {
+        world
+            .client
+            .aim(&format!("10.1.0.1:{port}"), "10.2.0.8:8443");
+        let frame = world.client.stray(1000, TcpFlags::ACK, b"middle");
+        world.inject(Side::A, frame);
+    }
+    assert_eq!(world.count(Counter::Drop(DropReason::FlowTableFull)), 0);
+    assert_eq!(world.count(Counter::IrregularMidStream), 64);
+    world.out.events.clear();
+    world.out.frames.clear();
+    world.client.aim("10.1.0.1:40000", "10.2.0.1:443");
+    world.run(LONG);
+    assert_eq!(world.event().code, DecisionCode::InspectedClient);
 }

@@ -569,25 +569,6 @@ fn p103_what_was_not_seen_from_its_beginning_is_no_way_past_server_inspection() 
 }
 
 #[test]
-fn d121_forged_segments_that_begin_nothing_do_not_fill_the_table() {
-    let mut case = Case::new();
-    case.settings.flows_max = 8;
-    let mut world = case.world(case.client(), case.server());
-    for port in 50_000..50_064_u32 {
-        world.client.aim(&format!("10.1.0.1:{port}"), INBOUND);
-        let frame = world.client.stray(1000, TcpFlags::ACK, b"middle");
-        world.inject(Side::A, frame);
-    }
-    assert_eq!(world.count(Counter::Drop(DropReason::FlowTableFull)), 0);
-    assert_eq!(world.count(Counter::IrregularMidStream), 64);
-    world.out.events.clear();
-    world.out.frames.clear();
-    world.client.aim("10.1.0.1:40000", "10.2.0.1:443");
-    world.run(LONG);
-    assert_eq!(world.event().code, DecisionCode::InspectedClient);
-}
-
-#[test]
 fn p103_a_lost_reset_of_a_blocked_flow_is_sent_again() {
     let case = Case::new();
     let origin = case.pki.stranger.leaf(&["good.test"]);
