@@ -5,8 +5,10 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_packet::Side;
 use sluice_schema::OnExhaustion;
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason};
+use world::script::{ACK, BEGINNING, C, O, Script};
 use world::{App, Pki, Settings, World};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
@@ -102,6 +104,32 @@ fn f22_flows_that_are_held_or_watched_are_let_go_whole() {
         }
         assert!(step > 2 || taken == 0, "nothing is taken over so early");
     }
+}
+
+/// What the core's flows hold beside their entries, as it is this moment.
+fn charged(world: &mut World) -> [u64; 2] {
+    world.worker.gauges(&mut world.out);
+    [Counter::HeldBytes, Counter::SessionBytes].map(|gauge| world.count(gauge))
+}
+
+#[test]
+fn f22_what_is_let_go_or_cleared_gives_its_memory_back_at_once() {
+    let mut world = inspecting(REQUEST, 10_000);
+    world.run(SOON);
+    let [_, session] = charged(&mut world);
+    assert!(session > 0, "a session is under way");
+    let now = world.now();
+    assert_eq!(world.worker.clear_sessions(now, &mut world.out), 1);
+    assert_eq!(charged(&mut world), [0, 0]);
+
+    let mut script = Script::established();
+    script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+    let mut world = script.world;
+    let [held, session] = charged(&mut world);
+    assert!(held > 0, "the first piece of a hello is held");
+    assert_eq!(session, 0);
+    exhausted(&mut world, Some(OnExhaustion::Bypass));
+    assert_eq!(charged(&mut world), [0, 0]);
 }
 
 #[test]
