@@ -303,10 +303,14 @@ impl<B: PacketBuf> Flow<B> {
         }
     }
 
-    /// True for a late duplicate of the SYN that opened this flow, which goes on.
-    pub(crate) fn repeats_its_syn(&self, tcp: &TcpFrame) -> bool {
-        let goes_on = matches!(&self.state, State::Bypassed(bypassed) if !bypassed.ended());
-        goes_on && self.opened_with == Some(tcp.seq)
+    /// True for a late duplicate of the SYN that opened this flow, which goes on. Once either end has finished, or it is older
+    /// than a duplicate gets, the same number may well be another connection's.
+    pub(crate) fn repeats_its_syn(&self, tcp: &TcpFrame, now: Instant) -> bool {
+        let goes_on = matches!(&self.state, State::Bypassed(bypassed)
+            if !bypassed.client_finished && !bypassed.origin_finished);
+        goes_on
+            && now < self.identity.started + OBSERVE_TIMEOUT
+            && self.opened_with == Some(tcp.seq)
     }
 
     /// As `show sessions` lists it.

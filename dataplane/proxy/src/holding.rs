@@ -148,9 +148,15 @@ pub(crate) fn on_packet<B: PacketBuf>(
             out.discard(packet, DropReason::BadChecksum);
             return After::Undisturbed;
         }
-        Observation::Disregarded(_) if tcp.payload_len() > 0 && from_client => {
-            // Its receiver takes nothing from it, but some other receiver might: nothing of the client's passes.
+        Observation::Disregarded(_) if tcp.payload_len() > 0 || tcp.flags.fin() => {
+            // Its receiver takes nothing from it, but some other receiver might: nothing of either end passes, and nothing
+            // is decided by it.
             out.discard(packet, DropReason::IrregularSegment);
+            return After::Undisturbed;
+        }
+        Observation::Disregarded(_) => {
+            // A challenge, a repeated SYN: its receiver may answer it, but it is no part of what was passed on.
+            forward(&flow.identity, packet, from_client, out);
             return After::Undisturbed;
         }
         _ => {}

@@ -76,8 +76,8 @@ pub(crate) fn on_packet<B: PacketBuf>(
             forward(&flow.identity, packet, from_client, out);
             corners::over(flow, now)
         }
-        Observation::Disregarded(_) if from_client && tcp.payload_len() > 0 => {
-            // Of two handshakes the origin may believe the other one: nothing of the client's passes undecided.
+        Observation::Disregarded(_) if tcp.payload_len() > 0 => {
+            // Of two handshakes an end may believe the other one: nothing that either says passes undecided.
             out.discard(packet, DropReason::IrregularSegment);
             After::Undisturbed
         }

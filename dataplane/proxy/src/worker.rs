@@ -399,7 +399,8 @@ impl<B: PacketBuf> Worker<B> {
         if opens
             && from_client
             && flow.gives_way_to(tcp, &packet, now.mono)
-            && !flow.repeats_its_syn(tcp)
+            && !flow.repeats_its_syn(tcp, now.mono)
+            && tcp.intact(&packet)
         {
             out.count(Counter::FourTuplesReused, 1);
             let reuses = flow.reuses || matches!(flow.state, State::Over(_));

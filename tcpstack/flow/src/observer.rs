@@ -432,7 +432,9 @@ impl Observer {
             self.note_clock(Role::Responder, tcp, now);
             return Ok(Observation::Handshaking);
         }
-        if tcp.payload_len() > 0 && tcp.seq == self.responder.next {
+        // Only what the originator takes when it has had the SYN-ACK.
+        if tcp.flags.ack() && tcp.payload_len() > 0 && tcp.seq == self.responder.next {
+            self.acceptable(Role::Responder, tcp)?;
             return Err(Halt::Irregular(Irregularity::EarlyData));
         }
         Err(Halt::Disregard(Disregard::WrongFlags))

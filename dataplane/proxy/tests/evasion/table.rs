@@ -260,11 +260,11 @@ pub const STRATEGIES: &[Row] = rows! {
         |real, decoy| inserted(real, &decoy[..10], |c| { c.flags = RST; c.ttl = SHORT; });
     "a FIN that dies early", "LE17", Data, "block-irregular-handshake", "decision-block-irregular-handshake", "inspected-client closed",
         |real, decoy| preceded(real, FIN, |c| c.ttl = SHORT);
-    "a FIN without ACK", "SY20", Data, "block-irregular-handshake", "decision-block-irregular-handshake", "inspected-client",
+    "a FIN without ACK", "SY20", Data, "inspected", "drop-irregular-segment", "inspected-client",
         |real, decoy| preceded(real, TcpFlags::FIN, |_| ());
     "a FIN with a wrong checksum", "IT17", Data, "inspected", "checksum-errors", "inspected-client",
         |real, decoy| preceded(real, FIN, |c| c.tcp_sum_right = false);
-    "a FIN with an MD5 signature", "IT17", Data, "block-irregular-handshake", "decision-block-irregular-handshake", "inspected-client closed",
+    "a FIN with an MD5 signature", "IT17", Data, "inspected", "drop-irregular-segment", "inspected-client closed",
         |real, decoy| vec![real.bare(FIN).with_option(&MD5), real.clone()];
     "a FIN ahead of the data", "K13", Data, "inspected", "drop-irregular-segment", "inspected-client closed",
         |real, decoy| preceded(real, FIN, |c| c.seq = c.seq.wrapping_add(100));

@@ -165,6 +165,21 @@ fn p103_mid_stream_and_one_way_are_told() {
 }
 
 #[test]
+fn e105_early_data_that_its_receiver_does_not_take_is_disregarded() {
+    for (flags, ack, why) in [
+        (TcpFlags::NONE, 0, Disregard::WrongFlags),
+        (TcpFlags::PSH, 0, Disregard::WrongFlags),
+        (ACK, 70, Disregard::WrongAcknowledgement),
+    ] {
+        let mut observer = open(&o(0, 0, SYN)).unwrap();
+        see(&mut observer, &r(0, 1, SYN | ACK));
+        let early = r(1, ack, flags).payload(b"hi");
+        assert_eq!(see(&mut observer, &early), Observation::Disregarded(why));
+        assert_eq!(see(&mut observer, &o(1, 1, ACK)), Observation::Established);
+    }
+}
+
+#[test]
 fn e109_data_on_syn_is_irregular_and_on_the_third_segment_is_not() {
     assert_eq!(
         open(&o(0, 0, SYN).payload(b"x")).unwrap_err(),

@@ -1,0 +1,116 @@
+//! Segments that their receiver takes nothing from decide nothing: sprayed behind a handshake, or a SYN on the addresses and
+//! ports of a connection that goes on or may have ended.
+
+mod world;
+
+use sluice_packet::{Side, TcpFlags};
+use sluice_proxy::limits;
+use sluice_telemetry::{Counter, DropReason, Verdict};
+use world::script::{ACK, BEGINNING, C, FIN, NONE, O, SYN, Script};
+
+#[test]
+fn e105_what_the_client_does_not_take_of_the_origin_decides_nothing() {
+    for established in [false, true] {
+        let mut script = Script::new();
+        script.clock = Some(100);
+        script.pass(Side::A, C, NONE, SYN, b"");
+        script.pass(Side::B, O, C + 1, SYN | ACK, b"");
+        if established {
+            script.pass(Side::A, C + 1, O + 1, ACK, b"");
+        }
+        let spray = [
+            (O + 500_000, C + 1, ACK, 100),
+            (O - 500_000, C + 1, ACK, 100),
+            (O + 1, C + 1, TcpFlags::default(), 100),
+            (O + 1, C + 70, ACK, 100),
+            (O + 1, C + 1, ACK, 99),
+            (O + 1, C + 1, SYN | ACK, 100),
+        ];
+        for (seq, ack, flags, clock) in spray {
+            if !established && flags.syn() {
+                continue;
+            }
+            script.clock = Some(clock);
+            assert_eq!(script.send(Side::B, seq, ack, flags, b"hi"), []);
+        }
+        script.clock = Some(100);
+        if !established {
+            script.pass(Side::A, C + 1, O + 1, ACK, b"");
+        }
+        script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+        assert_eq!(
+            script.world.out.events.len(),
+            0,
+            "it is held like any other"
+        );
+        let dropped = script.count(Counter::Drop(DropReason::IrregularSegment));
+        assert_eq!(dropped, if established { 6 } else { 5 });
+    }
+}
+
+#[test]
+fn e105_a_syn_within_the_connection_does_not_move_what_was_passed_on() {
+    for (from, seq, ack) in [(Side::A, C + 1, O + 1), (Side::B, O + 1, C + 1)] {
+        let mut script = Script::established();
+        script.pass(from, seq, ack, SYN | ACK, b"");
+        script.stop(from, seq, ack, FIN, b"");
+        script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
+        script.world.pass(limits::HOLD_BEFORE_TAKEOVER);
+        let now = script.world.now();
+        script.world.worker.poll(now, &mut script.world.out);
+        assert_eq!(script.count(Counter::FlowsTaken), 0, "no gauges yet");
+        script.world.worker.gauges(&mut script.world.out);
+        assert_eq!(script.count(Counter::FlowsTaken), 1, "it is taken over");
+        assert_eq!(script.world.out.events.len(), 0);
+    }
+}
+
+/// A connection that passed because its origin spoke first.
+fn bypassed() -> Script {
+    let mut script = Script::established();
+    script.pass(Side::B, O + 1, C + 1, ACK, b"banner");
+    assert_eq!(
+        script.world.event().code.verdict(),
+        Verdict::Bypass,
+        "the server spoke first"
+    );
+    script.world.out.events.clear();
+    script
+}
+
+#[test]
+fn e113_a_syn_with_the_number_of_a_connection_that_finished_is_observed_anew() {
+    let finished = {
+        let mut script = bypassed();
+        script.pass(Side::B, O + 7, C + 1, ACK | FIN, b"");
+        script
+    };
+    let old = {
+        let mut script = bypassed();
+        script.world.pass(limits::OBSERVE_TIMEOUT);
+        script
+    };
+    for mut script in [finished, old] {
+        script.handshake(C, O + 70_000);
+        assert_eq!(script.count(Counter::FourTuplesReused), 1);
+        script.stop(Side::A, C + 1, O + 70_001, ACK, BEGINNING);
+        assert_eq!(script.world.out.events.len(), 0, "it is held");
+    }
+    let mut duplicate = bypassed();
+    duplicate.pass(Side::A, C, NONE, SYN, b"");
+    assert_eq!(duplicate.count(Counter::FourTuplesReused), 0);
+    duplicate.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
+}
+
+#[test]
+fn e113_a_syn_with_a_wrong_checksum_changes_nothing() {
+    let mut script = bypassed();
+    let mut syn = script.frame(Side::A, C + 70_000, NONE, SYN, b"");
+    let last = syn.len() - 1;
+    syn[last] ^= 1;
+    script.give(Side::A, syn);
+    assert_eq!(script.count(Counter::FourTuplesReused), 0);
+    script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
+    script.pass(Side::B, O + 7, C + 8, ACK, b"answered");
+    assert_eq!(script.world.out.events.len(), 0);
+}
