@@ -303,11 +303,10 @@ impl<B: PacketBuf> Flow<B> {
         }
     }
 
-    /// True for a late duplicate of the SYN that opened this flow, which goes on. Once either end has finished, or it is older
+    /// True for a late duplicate of the SYN that opened this flow, which goes on. Once both ends have finished, or it is older
     /// than a duplicate gets, the same number may well be another connection's.
     pub(crate) fn repeats_its_syn(&self, tcp: &TcpFrame, now: Instant) -> bool {
-        let goes_on = matches!(&self.state, State::Bypassed(bypassed)
-            if !bypassed.client_finished && !bypassed.origin_finished);
+        let goes_on = matches!(&self.state, State::Bypassed(bypassed) if !bypassed.ended());
         goes_on
             && now < self.identity.started + OBSERVE_TIMEOUT
             && self.opened_with == Some(tcp.seq)

@@ -83,6 +83,7 @@ fn e113_a_syn_with_the_number_of_a_connection_that_finished_is_observed_anew() {
     let finished = {
         let mut script = bypassed();
         script.pass(Side::B, O + 7, C + 1, ACK | FIN, b"");
+        script.pass(Side::A, C + 1, O + 8, ACK | FIN, b"");
         script
     };
     let old = {
