@@ -12,15 +12,12 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-use sluice_packet::{
-    Frame, Instant, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, TestBuf, VlanStack, emit,
-    parse,
-};
+use sluice_packet::{Frame, Instant, SeqNum, Side, TcpFlags, TcpSegment, TestBuf, parse};
 use sluice_pki::LeafKey;
 use sluice_proxy::{Now, Worker, WorkerSettings};
 use sluice_random::CoreRandom;
 use sluice_telemetry::Counter;
+use world::script::written;
 use world::{App, Out, Pki, SEGMENT, Settings, World, generation};
 
 /// A small generator with a seed (Steele, Lea and Flood's SplitMix64).
@@ -86,17 +83,6 @@ impl Script {
             8 => (Side::B, answer + 10, isn + 2 + hello, TcpFlags::RST, &[]),
             _ => (Side::A, isn + 2 + hello, answer + 11, ack, &[]),
         };
-        let (source, destination) = match side {
-            Side::A => (&self.client, &self.server),
-            Side::B => (&self.server, &self.client),
-        };
-        let path = PathTemplate::new(
-            [2, 0, 0, 0, 0, 1],
-            [2, 0, 0, 0, 0, 2],
-            VlanStack::UNTAGGED,
-            source.parse().unwrap(),
-            destination.parse().unwrap(),
-        );
         let segment = TcpSegment {
             seq: SeqNum(seq),
             ack: SeqNum(acknowledged),
@@ -105,9 +91,8 @@ impl Script {
             payload,
             ..TcpSegment::default()
         };
-        let mut frame = vec![0; 4096];
-        let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-        frame.truncate(len);
+        let mut frame = written((&self.client, &self.server), side, &segment);
+        let len = frame.len();
         match dice.below(40) {
             0 => frame[len - 1] ^= 1,
             1 => frame.truncate(30),
@@ -119,15 +104,7 @@ impl Script {
 }
 
 fn hello(name: &str, pki: &Pki) -> Vec<u8> {
-    let App::TlsClient { mut connection, .. } =
-        App::client(&pki.trusted, name, &["h2", "http/1.1"], b"", 0)
-    else {
-        panic!("a TLS client was asked for");
-    };
-    assert!(ServerName::try_from(name.to_owned()).is_ok());
-    let mut bytes = Vec::new();
-    connection.write_tls(&mut bytes).unwrap();
-    bytes
+    App::client(&pki.trusted, name, &["h2", "http/1.1"], b"", 0).first_flight()
 }
 
 fn worker(pki: &Pki, flows_max: usize) -> Worker<TestBuf> {

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_packet::{
-    Frame, PathTemplate, SeqNum, Side, TcpFlags, TcpFrame, TcpOptions, TcpSegment, Timestamps,
-    VlanStack, emit, parse,
+    Frame, SeqNum, Side, TcpFlags, TcpFrame, TcpOptions, TcpSegment, Timestamps, parse,
 };
 use sluice_proxy::limits::{BLOCKED_LINGER, GIVE_UP_TIMEOUT, TIME_WAIT_LINGER};
 use sluice_telemetry::{Counter, DecisionCode, EndReason};
+use world::script::{CLIENT, ORIGIN, written};
 use world::{App, Pki, SEGMENT, Settings, World};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
@@ -76,13 +76,6 @@ fn give(world: &mut World, from: Side, frame: &[u8]) -> Vec<(Side, Vec<u8>)> {
 }
 
 fn syn(seq: SeqNum, clock: u32) -> Vec<u8> {
-    let path = PathTemplate::new(
-        [2, 0, 0, 0, 0, 1],
-        [2, 0, 0, 0, 0, 2],
-        VlanStack::UNTAGGED,
-        "10.1.0.1:40000".parse().unwrap(),
-        "10.2.0.1:443".parse().unwrap(),
-    );
     let segment = TcpSegment {
         seq,
         flags: TcpFlags::SYN,
@@ -96,10 +89,7 @@ fn syn(seq: SeqNum, clock: u32) -> Vec<u8> {
         },
         ..TcpSegment::default()
     };
-    let mut frame = vec![0; 256];
-    let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-    frame.truncate(len);
-    frame
+    written((CLIENT, ORIGIN), Side::A, &segment)
 }
 
 #[test]

@@ -8,15 +8,14 @@ use std::alloc::System;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_packet::{
-    Instant, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, TestBuf, VlanStack, emit,
-};
+use sluice_packet::{Instant, SeqNum, Side, TcpFlags, TcpSegment, TestBuf};
 use sluice_pki::LeafKey;
 use sluice_proxy::limits::{LINGERING_BYTES_MAX, OBSERVED_FLOW_BYTES_MAX, TAKEN_FLOW_BYTES_MAX};
 use sluice_proxy::{Now, Worker, WorkerSettings};
 use sluice_random::CoreRandom;
 use sluice_telemetry::Counter;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use world::script::{ORIGIN, written};
 use world::{App, Out, Pki, SEGMENT, Settings, World, generation};
 
 #[global_allocator]
@@ -30,22 +29,14 @@ fn heap() -> usize {
 
 fn syn(number: usize) -> Vec<u8> {
     let [.., a, b, c] = u32::try_from(number).unwrap().to_be_bytes();
-    let path = PathTemplate::new(
-        [2, 0, 0, 0, 0, 1],
-        [2, 0, 0, 0, 0, 2],
-        VlanStack::UNTAGGED,
-        ([10, 1, a, b], 1024 + u16::from(c)).into(),
-        ([10, 2, 0, 1], 443).into(),
-    );
     let segment = TcpSegment {
         seq: SeqNum(1),
         flags: TcpFlags::SYN,
         window: 60_000,
         ..TcpSegment::default()
     };
-    let mut frame = vec![0; 256];
-    let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-    frame.truncate(len);
+    let client = format!("10.1.{a}.{b}:{}", 1024 + u16::from(c));
+    let mut frame = written((&client, ORIGIN), Side::A, &segment);
     frame.shrink_to_fit();
     frame
 }

@@ -1,35 +1,15 @@
 //! Segments that overtook others: what comes first is not always what was sent first.
 
-#![expect(clippy::unwrap_used, reason = "what the tests write is right")]
-
 mod world;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_packet::{PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, VlanStack, emit};
+use sluice_packet::{SeqNum, Side, TcpFlags, TcpSegment};
 use sluice_telemetry::{Counter, DecisionCode};
-use world::{App, Pki, Settings, World};
-
-const CLIENT: &str = "10.1.0.1:40000";
-const ORIGIN: &str = "10.2.0.1:443";
-const C: SeqNum = SeqNum(1000);
-const O: SeqNum = SeqNum(9000);
-const SYN: TcpFlags = TcpFlags::SYN;
-const ACK: TcpFlags = TcpFlags::ACK;
+use world::script::{ACK, C, CLIENT, O, ORIGIN, SYN, pki, written};
+use world::{App, Settings, World};
 
 fn frame(from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
-    let (source, destination) = match from {
-        Side::A => (CLIENT, ORIGIN),
-        Side::B => (ORIGIN, CLIENT),
-    };
-    let path = PathTemplate::new(
-        [2, 0, 0, 0, 0, 1],
-        [2, 0, 0, 0, 0, 2],
-        VlanStack::UNTAGGED,
-        source.parse().unwrap(),
-        destination.parse().unwrap(),
-    );
     let segment = TcpSegment {
         seq,
         ack,
@@ -38,17 +18,13 @@ fn frame(from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, payload: &[u8]) 
         payload,
         ..TcpSegment::default()
     };
-    let mut frame = vec![0; 2048];
-    let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-    frame.truncate(len);
-    frame
+    written((CLIENT, ORIGIN), from, &segment)
 }
 
 /// A SYN and its answer have passed.
 fn answered() -> World {
     let silent = || App::raw(&[]);
-    let pki = Arc::new(Pki::new());
-    let mut world = World::with(&Settings::default(), &pki, silent(), silent());
+    let mut world = World::with(&Settings::default(), &pki(), silent(), silent());
     world.inject(Side::A, frame(Side::A, C, SeqNum(0), SYN, b""));
     world.inject(Side::B, frame(Side::B, O, C + 1, SYN | ACK, b""));
     world.out.frames.clear();

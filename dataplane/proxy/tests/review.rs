@@ -5,18 +5,15 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_packet::{
-    Frame, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, VlanStack, emit, parse,
-};
+use sluice_packet::{Frame, SeqNum, Side, TcpFlags, TcpSegment, parse};
 use sluice_telemetry::{Counter, DecisionCode, EndReason};
+use world::script::{CLIENT, ORIGIN, written};
 use world::{APPLIANCE, App, Issued, PROFILE, Pki, SEGMENT, Settings, World, payload_len};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
 const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(200);
-const CLIENT: &str = "10.1.0.1:40000";
-const ORIGIN: &str = "10.2.0.1:443";
 /// The sequence numbers of the first bytes of the world's ends.
 const CLIENT_START: SeqNum = SeqNum(0xffff_ff01);
 const ORIGIN_START: SeqNum = SeqNum(0x7fff_0001);
@@ -53,19 +50,7 @@ fn connected(pki: &Arc<Pki>) -> World {
 }
 
 /// A frame of the client, or of the origin.
-#[expect(clippy::unwrap_used, reason = "what the test writes is right")]
 fn frame(from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
-    let (source, destination) = match from {
-        Side::A => (CLIENT, ORIGIN),
-        Side::B => (ORIGIN, CLIENT),
-    };
-    let path = PathTemplate::new(
-        [2, 0, 0, 0, 0, 1],
-        [2, 0, 0, 0, 0, 2],
-        VlanStack::UNTAGGED,
-        source.parse().unwrap(),
-        destination.parse().unwrap(),
-    );
     let segment = TcpSegment {
         seq,
         ack,
@@ -74,10 +59,7 @@ fn frame(from: Side, seq: SeqNum, ack: SeqNum, flags: TcpFlags, payload: &[u8]) 
         payload,
         ..TcpSegment::default()
     };
-    let mut frame = vec![0; 2048];
-    let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-    frame.truncate(len);
-    frame
+    written((CLIENT, ORIGIN), from, &segment)
 }
 
 /// TCP payload bytes among the frames that wait to leave toward the origin.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use sluice_packet::{
-    Encapsulation, Frame, Instant, PathTemplate, SeqNum, TcpFlags, TcpSegment, VlanStack, emit,
-    parse,
+    Encapsulation, Frame, Instant, PathTemplate, SeqNum, Side, TcpFlags, TcpSegment, VlanStack,
+    emit, parse,
 };
 use sluice_tcp::{Config, Connection, Opening};
 
 use super::SEGMENT;
 use super::certificates::{Ca, Issued};
+use super::script::written;
 
 /// What an end says and hears.
 pub enum App {
@@ -121,6 +122,16 @@ impl App {
         }
     }
 
+    /// What a TLS client says first.
+    pub fn first_flight(self) -> Vec<u8> {
+        let Self::TlsClient { mut connection, .. } = self else {
+            panic!("a TLS client speaks first");
+        };
+        let mut bytes = Vec::new();
+        connection.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
     pub fn raw(chunks: &[&[u8]]) -> Self {
         Self::Raw {
             chunks: chunks.iter().map(|chunk| chunk.to_vec()).rev().collect(),
@@ -168,23 +179,14 @@ fn opening(iss: SeqNum, window_scale: u8, path_mss: u16) -> Opening {
     }
 }
 
-const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const ORIGIN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub const ORIGIN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 impl End {
     pub fn client(source: &str, destination: &str, app: App) -> Self {
-        let (source, destination): (SocketAddr, SocketAddr) =
-            (source.parse().unwrap(), destination.parse().unwrap());
-        let path = PathTemplate::new(
-            CLIENT_MAC,
-            ORIGIN_MAC,
-            VlanStack::UNTAGGED,
-            source,
-            destination,
-        );
         let mut end = Self::server(app);
         end.iss = SeqNum(0xffff_ff00);
-        end.path = Some(path);
+        end.aim(source, destination);
         end.open(Instant::from_secs(1));
         end
     }
@@ -440,14 +442,7 @@ impl End {
     }
 
     pub fn stray_from(&self, source: &str, seq: u32, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
-        let destination = self.path.unwrap().destination();
-        let path = PathTemplate::new(
-            CLIENT_MAC,
-            ORIGIN_MAC,
-            VlanStack::UNTAGGED,
-            source.parse().unwrap(),
-            destination,
-        );
+        let destination = self.path.unwrap().destination().to_string();
         let segment = TcpSegment {
             seq: SeqNum(seq),
             flags,
@@ -455,10 +450,7 @@ impl End {
             payload,
             ..TcpSegment::default()
         };
-        let mut frame = vec![0; 2048];
-        let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-        frame.truncate(len);
-        frame
+        written((source, &destination), Side::A, &segment)
     }
 
     pub fn abort(&mut self) {

@@ -8,6 +8,7 @@ use sluice_packet::{
 };
 use sluice_telemetry::{Counter, DecisionCode};
 
+use super::end::{CLIENT_MAC, ORIGIN_MAC};
 use super::{App, Pki, Settings, World, payload_len};
 
 pub const CLIENT: &str = "10.1.0.1:40000";
@@ -23,6 +24,25 @@ pub const RST: TcpFlags = TcpFlags::RST;
 
 /// The beginning of a ClientHello of 400 bytes.
 pub const BEGINNING: &[u8] = &[22, 3, 1, 1, 139, 1, 0, 1, 135, 3, 3, 7, 7, 7, 7, 7];
+
+/// An untagged frame of the client on side A, or of the server behind side B.
+pub fn written((client, server): (&str, &str), from: Side, segment: &TcpSegment<'_>) -> Vec<u8> {
+    let (source, destination) = match from {
+        Side::A => (client, server),
+        Side::B => (server, client),
+    };
+    let path = PathTemplate::new(
+        CLIENT_MAC,
+        ORIGIN_MAC,
+        VlanStack::UNTAGGED,
+        source.parse().unwrap(),
+        destination.parse().unwrap(),
+    );
+    let mut frame = vec![0; 4096];
+    let len = emit(&mut frame, &path, segment, &[]).unwrap();
+    frame.truncate(len);
+    frame
+}
 
 /// Two ends written by hand, and the appliance between them.
 pub struct Script {
@@ -73,17 +93,6 @@ impl Script {
         flags: TcpFlags,
         text: &[u8],
     ) -> Vec<u8> {
-        let (source, destination) = match from {
-            Side::A => (self.client, self.server),
-            Side::B => (self.server, self.client),
-        };
-        let path = PathTemplate::new(
-            [2, 0, 0, 0, 0, 1],
-            [2, 0, 0, 0, 0, 2],
-            VlanStack::UNTAGGED,
-            source.parse().unwrap(),
-            destination.parse().unwrap(),
-        );
         let segment = TcpSegment {
             seq,
             ack,
@@ -96,10 +105,7 @@ impl Script {
             },
             ..TcpSegment::default()
         };
-        let mut frame = vec![0; 2048];
-        let len = emit(&mut frame, &path, &segment, &[]).unwrap();
-        frame.truncate(len);
-        frame
+        written((self.client, self.server), from, &segment)
     }
 
     /// What leaves when `frame` comes in.
