@@ -12,6 +12,9 @@ pub(crate) const PUMP_INTERVAL: Duration = Duration::from_millis(20);
 /// Events taken from one ring before the next one's turn.
 pub(crate) const PUMP_BATCH_EVENTS_MAX: usize = 1_000;
 
+/// How long a core may go without a heartbeat before that is a problem.
+pub(crate) const CORE_SILENT_MAX: Duration = Duration::from_secs(2);
+
 /// Management connections served at once.
 pub(crate) const API_CONNECTIONS_MAX: usize = 32;
 

@@ -1,12 +1,16 @@
 //! How things are: the appliance at a glance, and who has adopted what.
 
+use std::time::Duration;
+
 use sluice_api::{Adoption, ApiError, CoreAdoption, Dataplane, Distribution, Fallback, Status};
 use sluice_publish::{CoreDistribution, DistributionStatus};
 use sluice_schema::{Configuration, Generation, Limits, OverLimit};
+use sluice_shm::{CoreState, CoreView};
 use sluice_telemetry::{Counter, FallbackReasons, LoadState};
 
 use crate::administration::full;
 use crate::clock;
+use crate::limits::CORE_SILENT_MAX;
 use crate::manage::store_error;
 use crate::process::Daemon;
 
@@ -60,6 +64,7 @@ impl Daemon {
                     )
                 }),
         );
+        problems.extend(stats.iter().flat_map(|stats| silent_cores(stats.cores())));
         problems.extend(session_load.zip(limits).and_then(over_threshold));
         let uptime_us = clock::unix_us().saturating_sub(self.started_unix_us);
         let appliance = configuration
@@ -254,6 +259,21 @@ impl Daemon {
             ));
         }
     }
+}
+
+/// Cores that have polled, and do no longer.
+fn silent_cores<'a>(cores: impl Iterator<Item = CoreView<'a>>) -> impl Iterator<Item = String> {
+    let now = clock::unix_us();
+    cores.filter_map(move |core| {
+        let CoreState { core, heartbeat, .. } = core.state();
+        let silent = Duration::from_micros(now.saturating_sub(heartbeat));
+        (heartbeat != 0 && silent > CORE_SILENT_MAX).then(|| {
+            format!(
+                "core {core} has not polled for {} s: its flows stand still; restart sluice-dataplane if it does not recover",
+                silent.as_secs()
+            )
+        })
+    })
 }
 
 /// What an operator should know about a load past a threshold.

@@ -1,17 +1,10 @@
 //! What operators see of the load.
 
 use crate::support::{Behaviour, Daemon, FakeDataplane, documents, documents_with, eventually};
-use sluice_api::{Cleared, ErrorCode, Fallback, LogQuery, Reply, Request, Status};
+use sluice_api::{Cleared, ErrorCode, Fallback, LogQuery, Reply, Request};
 use sluice_telemetry::{
     Counter, Event, FallbackReason, LoadState, SystemEvent, SystemRecord, Verdict,
 };
-
-fn status(daemon: &Daemon) -> Status {
-    match daemon.call(&Request::Status).unwrap() {
-        Reply::Status(status) => *status,
-        other => panic!("{other:?}"),
-    }
-}
 
 fn system_messages(daemon: &Daemon) -> Vec<String> {
     let query = LogQuery {
@@ -33,13 +26,9 @@ fn system_messages(daemon: &Daemon) -> Vec<String> {
 #[test]
 fn f28_a_reached_limit_is_in_the_log_and_in_the_status() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
-    assert_eq!(status(&daemon).session_load, Some(LoadState::Normal));
-    assert!(status(&daemon).problems.is_empty());
+    let (daemon, dataplane) = Daemon::distributed(root.path());
+    assert_eq!(daemon.status().session_load, Some(LoadState::Normal));
+    assert!(daemon.status().problems.is_empty());
 
     dataplane.count(
         0,
@@ -58,7 +47,7 @@ fn f28_a_reached_limit_is_in_the_log_and_in_the_status() {
         },
     });
     dataplane.event(1, &reached);
-    let now = status(&daemon);
+    let now = daemon.status();
     assert_eq!(now.session_load, Some(LoadState::Reached));
     assert_eq!(
         now.problems,
@@ -79,7 +68,7 @@ fn f28_a_reached_limit_is_in_the_log_and_in_the_status() {
         "[[segment]]",
         "[limits]\nover_limit = \"block\"\n[[segment]]",
     ));
-    assert!(status(&daemon).problems[0].contains("further ones are blocked"));
+    assert!(daemon.status().problems[0].contains("further ones are blocked"));
 }
 
 #[test]
@@ -104,7 +93,7 @@ fn f22_fallback_by_command_is_shown_and_outlives_the_data_plane() {
     assert_eq!(fallback(None), off);
     assert_eq!(fallback(Some(true)), on);
     assert_eq!(fallback(None), on);
-    let now = status(&daemon);
+    let now = daemon.status();
     assert_eq!(now.fallback.unwrap().reasons, [FallbackReason::Command]);
     assert_eq!(
         now.problems,
@@ -121,5 +110,30 @@ fn f22_fallback_by_command_is_shown_and_outlives_the_data_plane() {
         (next.seen().fallback == [true]).then_some(())
     });
     assert_eq!(fallback(Some(false)), off);
-    assert!(status(&daemon).problems.is_empty());
+    assert!(daemon.status().problems.is_empty());
+}
+
+#[test]
+fn f22_a_core_that_does_not_poll_any_more_is_a_problem_until_it_does() {
+    let root = tempfile::tempdir().unwrap();
+    let (daemon, dataplane) = Daemon::distributed(root.path());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "another process's heart beats by the wall clock"
+    )]
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        u64::try_from(since.unwrap().as_micros()).unwrap()
+    };
+    dataplane.beat(0, now());
+    dataplane.beat(1, now() - 30_000_000);
+    let [problem] = &daemon.status().problems[..] else {
+        panic!("{:?}", daemon.status().problems)
+    };
+    assert!(
+        problem.starts_with("core 2 has not polled for 3"),
+        "{problem}"
+    );
+    dataplane.beat(1, now());
+    assert!(daemon.status().problems.is_empty());
 }

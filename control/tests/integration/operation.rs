@@ -312,11 +312,7 @@ fn k143_files_and_sockets_have_narrow_modes() {
 #[test]
 fn k144_no_private_key_is_on_the_disk_or_in_a_message_and_the_process_leaves_no_core() {
     let root = tempfile::tempdir().unwrap();
-    let mut daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (mut daemon, dataplane) = Daemon::distributed(root.path());
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
     let core = limits
         .lines()
@@ -378,11 +374,7 @@ fn f135_a_full_disk_under_the_event_log_is_told_and_stops_nothing() {
 #[test]
 fn the_event_log_is_opened_again_on_sighup_and_sigterm_ends_in_order() {
     let root = tempfile::tempdir().unwrap();
-    let mut daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (mut daemon, dataplane) = Daemon::distributed(root.path());
     let log = root.path().join("eve.json");
     std::fs::rename(&log, root.path().join("eve.json.1")).unwrap();
     daemon.signal(Signal::HUP);

@@ -26,10 +26,7 @@ fn adopted(generation: u64) -> Vec<(u16, Option<u64>, Adoption)> {
 #[test]
 fn a_configuration_is_applied_adopted_by_every_core_and_reported() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
+    let (daemon, dataplane) = Daemon::connected(root.path(), Behaviour::Adopt);
     let applied = daemon.applied(documents());
     assert_eq!(applied.generation, 1);
     assert!(applied.distribution.is_adopted());
@@ -152,11 +149,7 @@ fn a_difference_is_shown_before_it_is_made() {
 #[test]
 fn a_refused_generation_says_why_and_the_last_good_one_stays() {
     let root = tempfile::tempdir().unwrap();
-    let mut daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (mut daemon, dataplane) = Daemon::distributed(root.path());
 
     dataplane.behave(Behaviour::Refuse(
         "the interface `sl-c` does not exist; make it".to_owned(),
@@ -203,10 +196,7 @@ fn a_refused_generation_says_why_and_the_last_good_one_stays() {
 #[test]
 fn a_core_that_does_not_answer_is_named() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let _dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Lag);
-    daemon.wait_for_dataplane();
+    let (daemon, _dataplane) = Daemon::connected(root.path(), Behaviour::Lag);
     let request = Request::Apply(sluice_api::Apply {
         documents: documents(),
         comment: None,
@@ -239,11 +229,7 @@ fn a_core_that_does_not_answer_is_named() {
 #[test]
 fn a_rollback_is_a_new_generation_with_the_old_documents() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (daemon, dataplane) = Daemon::distributed(root.path());
     daemon.applied(documents_with("sluice-test", "sluice-renamed"));
     let Reply::Applied(applied) = daemon
         .call(&Request::Rollback(Rollback {
@@ -288,11 +274,7 @@ fn a_rollback_is_a_new_generation_with_the_old_documents() {
 #[test]
 fn f131_sluiced_killed_and_restarted_finds_the_data_plane_and_its_events_again() {
     let root = tempfile::tempdir().unwrap();
-    let mut daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (mut daemon, dataplane) = Daemon::distributed(root.path());
     daemon.kill();
     dataplane.event(0, &crate::support::flow_event("while-it-was-down.example"));
     daemon.start_again();
@@ -320,11 +302,7 @@ fn f131_sluiced_killed_and_restarted_finds_the_data_plane_and_its_events_again()
 #[test]
 fn f133_sluiced_stopped_for_five_seconds_goes_on_where_it_was() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (daemon, dataplane) = Daemon::distributed(root.path());
     daemon.signal(Signal::STOP);
     for number in 0..50 {
         dataplane.event(
@@ -356,11 +334,7 @@ fn f133_sluiced_stopped_for_five_seconds_goes_on_where_it_was() {
 #[test]
 fn f130_a_restarted_data_plane_takes_the_same_generation_again() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let first = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (daemon, first) = Daemon::distributed(root.path());
     first.event(1, &crate::support::flow_event("its-last-words.example"));
     first.kill();
     eventually("the loss of the data plane", || {
@@ -389,11 +363,7 @@ fn f130_a_restarted_data_plane_takes_the_same_generation_again() {
 #[test]
 fn a_second_data_plane_is_turned_away_until_the_first_is_gone() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let first = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (daemon, first) = Daemon::distributed(root.path());
     // The first process of the machine lives as long as the test.
     let second = FakeDataplane::start_as(1, &daemon.run_dir(), Behaviour::Adopt);
     let told = format!(
@@ -417,11 +387,7 @@ fn a_second_data_plane_is_turned_away_until_the_first_is_gone() {
 #[test]
 fn f137_a_replaced_certificate_reaches_the_data_plane_as_a_new_generation() {
     let root = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(root.path());
-    daemon.make_cas();
-    let dataplane = FakeDataplane::start(&daemon.run_dir(), Behaviour::Adopt);
-    daemon.wait_for_dataplane();
-    daemon.applied(documents());
+    let (daemon, dataplane) = Daemon::distributed(root.path());
     let before = dataplane.seen();
     let (certificate, key) = crate::support::foreign_ca("Another CA");
     let import = sluice_api::CertificateImport {

@@ -128,6 +128,11 @@ impl FakeDataplane {
         self.shared.stats.core(core).unwrap().add(counter, by);
     }
 
+    /// One core's heart beats, at `unix_us`.
+    pub(crate) fn beat(&self, core: usize, unix_us: u64) {
+        self.shared.stats.core(core).unwrap().beat(unix_us);
+    }
+
     pub(crate) fn spend(&self, core: usize, busy_ns: u64, idle_ns: u64) {
         let core = self.shared.stats.core(core).unwrap();
         core.add_busy_ns(busy_ns);

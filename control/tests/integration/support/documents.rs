@@ -1,9 +1,11 @@
 //! The documents and certificates the tests apply.
 
+use std::path::Path;
+
 use sluice_api::{Apply, CallError, Client, KeyKind, Reply, Request, SelfSigned, Status, Subject};
 use sluice_schema::Document;
 
-use super::{Daemon, eventually};
+use super::{Behaviour, Daemon, FakeDataplane, eventually};
 
 const APPLIANCE: &str = r#"
 [appliance]
@@ -70,6 +72,22 @@ pub(crate) fn apply(documents: Vec<Document>) -> Request {
 }
 
 impl Daemon {
+    /// With a data plane connected to it, and the CAs that the documents name.
+    pub(crate) fn connected(root: &Path, behaviour: Behaviour) -> (Self, FakeDataplane) {
+        let daemon = Self::start(root);
+        daemon.make_cas();
+        let dataplane = FakeDataplane::start(&daemon.run_dir(), behaviour);
+        daemon.wait_for_dataplane();
+        (daemon, dataplane)
+    }
+
+    /// With a data plane that has adopted the documents.
+    pub(crate) fn distributed(root: &Path) -> (Self, FakeDataplane) {
+        let (daemon, dataplane) = Self::connected(root, Behaviour::Adopt);
+        daemon.applied(documents());
+        (daemon, dataplane)
+    }
+
     pub(crate) fn call(&self, request: &Request) -> Result<Reply, CallError> {
         Client::connect(self.control_socket())?.call(request)
     }
