@@ -1,5 +1,7 @@
 //! Helper threads: what takes too long for a polling core (an RSA signature) is done here and comes back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -14,6 +16,9 @@ use crate::limits::{FORGE_JOBS_MAX, HELPER_THREADS_MAX};
 #[derive(Debug)]
 pub(crate) struct Helpers {
     threads: Vec<JoinHandle<()>>,
+    waiting: Receiver<(usize, ForgeJob)>,
+    answered: Arc<AtomicU64>,
+    answered_before: u64,
 }
 
 /// One core's way to the helpers.
@@ -48,17 +53,19 @@ impl Helpers {
                 )
             })
             .unzip();
+        let answered = Arc::new(AtomicU64::new(0));
         let count = affinity.helper_cpus().clamp(1, HELPER_THREADS_MAX);
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let random =
                 CoreRandom::new().map_err(|error: RandomError| StartFailure::Random(error))?;
             let (waiting, answers, affinity) = (waiting.clone(), answers.clone(), affinity.clone());
+            let answered = Arc::clone(&answered);
             let thread = thread::Builder::new()
                 .name(format!("helper-{number}"))
                 .spawn(move || {
                     affinity.leave_polling_cores();
-                    forge_until_closed(&waiting, &answers, random);
+                    forge_until_closed(&waiting, &answers, &answered, random);
                 })
                 .map_err(|error| StartFailure::System {
                     what: "starting a helper thread",
@@ -66,12 +73,20 @@ impl Helpers {
                 })?;
             threads.push(thread);
         }
-        Ok((Self { threads }, ports))
+        let helpers = Self {
+            threads,
+            waiting,
+            answered,
+            answered_before: 0,
+        };
+        Ok((helpers, ports))
     }
 
-    /// True when no helper is left to forge anything.
-    pub(crate) fn are_gone(&self) -> bool {
-        self.threads.iter().all(JoinHandle::is_finished)
+    /// True when jobs wait, and none has been answered since the last look.
+    pub(crate) fn are_silent(&mut self) -> bool {
+        let answered = self.answered.load(Ordering::Relaxed);
+        let before = core::mem::replace(&mut self.answered_before, answered);
+        answered == before && !self.waiting.is_empty()
     }
 
     /// Waits for the threads, whose cores are gone.
@@ -100,6 +115,7 @@ impl HelperPort {
 fn forge_until_closed(
     waiting: &Receiver<(usize, ForgeJob)>,
     answers: &[Sender<ForgeDone>],
+    answered: &AtomicU64,
     mut random: CoreRandom,
 ) {
     while let Ok((position, ForgeJob { id, request })) = waiting.recv() {
@@ -108,5 +124,6 @@ fn forge_until_closed(
             // A core that is gone needs no answer.
             let _ = answer.send(ForgeDone { id, result });
         }
+        answered.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -66,6 +66,11 @@ pub(crate) const BUFFERS_ENOUGH_PERCENT: u32 = 25;
 pub(crate) const BUFFERS_LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// How long packet buffers have to be nearly used up before all cores go into layer-2 fallback.
 pub(crate) const BUFFERS_LOW_BEFORE_FALLBACK: Duration = Duration::from_secs(2);
+/// How long jobs have to wait without any being answered before all cores go into layer-2 fallback; an RSA signature of
+/// 4,096 bits takes some milliseconds.
+pub(crate) const HELPERS_STALLED_BEFORE_FALLBACK: Duration = Duration::from_secs(2);
+/// Most that one look at the process adds to how long something has lasted: a process that was stopped has seen nothing.
+pub(crate) const HEALTH_LOOK_MAX: Duration = Duration::from_millis(500);
 
 /// Share of the memory setting that packet buffers take; the rest is queues, rings and DPDK's own tables.
 pub(crate) const POOL_SHARE_PERCENT: u64 = 60;
@@ -110,6 +115,9 @@ const _: () = assert!(
             + dpdk::limits::HEADROOM_BYTES
 );
 const _: () = assert!(TX_PENDING_PACKETS_MAX >= dpdk::limits::BURST_PACKETS_MAX);
+const _: () = assert!(HEALTH_LOOK_MAX.as_nanos() > MAIN_TURN.as_nanos());
+const _: () = assert!(HEALTH_LOOK_MAX.as_nanos() < BUFFERS_LOW_BEFORE_FALLBACK.as_nanos());
+const _: () = assert!(HEALTH_LOOK_MAX.as_nanos() < HELPERS_STALLED_BEFORE_FALLBACK.as_nanos());
 const _: () = assert!(IDLE_SLEEP_MIN.as_nanos() <= IDLE_SLEEP_MAX.as_nanos());
 const _: () = assert!(CONNECT_WAIT_MIN.as_nanos() <= CONNECT_WAIT_MAX.as_nanos());
 const _: () = assert!(

@@ -362,7 +362,7 @@ impl MainLoop {
     /// Failures that traffic survives bring layer-2 fallback, and their end ends it.
     fn look_at_health(&mut self) {
         let health = Health {
-            helpers_gone: self.plane.helpers.are_gone(),
+            helpers_silent: self.plane.helpers.are_silent(),
             random_unhealthy: self
                 .plane
                 .cores

@@ -1,29 +1,46 @@
 //! Whether the appliance is in layer-2 fallback, and why: an operator's word, and failures that traffic survives.
 
+use core::time::Duration;
 use std::time::Instant;
 
 use sluice_schema::OnExhaustion;
 use sluice_telemetry::{FallbackReason, FallbackReasons, SystemEvent};
 
-use crate::limits::BUFFERS_LOW_BEFORE_FALLBACK;
+use crate::limits::{
+    BUFFERS_LOW_BEFORE_FALLBACK, HEALTH_LOOK_MAX, HELPERS_STALLED_BEFORE_FALLBACK,
+};
 
 /// What the main loop sees of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Health {
-    /// Every helper thread has ended.
-    pub(crate) helpers_gone: bool,
+    /// Jobs wait for the helper threads, and none was answered since the last look.
+    pub(crate) helpers_silent: bool,
     /// A core's random numbers failed their health test.
     pub(crate) random_unhealthy: bool,
     /// Packet buffers are nearly used up.
     pub(crate) buffers_low: bool,
 }
 
-/// The reasons for layer-2 fallback, and since when buffers are low.
+/// The reasons for layer-2 fallback, and how long what may become one has lasted.
 #[derive(Debug)]
 pub(crate) struct Watch {
     reasons: FallbackReasons,
-    low_since: Option<Instant>,
+    looked_at: Option<Instant>,
+    silent: Lasting,
+    low: Lasting,
     on_exhaustion: OnExhaustion,
+}
+
+/// How long something has been seen to hold, look by look.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lasting(Option<Duration>);
+
+impl Lasting {
+    /// After another look, `gap` after the one before; whether it has held for `enough`.
+    fn look(&mut self, holds: bool, gap: Duration, enough: Duration) -> bool {
+        self.0 = holds.then(|| self.0.map_or(Duration::ZERO, |so_far| so_far + gap));
+        self.0.is_some_and(|lasted| lasted >= enough)
+    }
 }
 
 impl Watch {
@@ -31,7 +48,9 @@ impl Watch {
     pub(crate) fn new(on_exhaustion: OnExhaustion) -> Self {
         Self {
             reasons: FallbackReasons::default(),
-            low_since: None,
+            looked_at: None,
+            silent: Lasting::default(),
+            low: Lasting::default(),
             on_exhaustion,
         }
     }
@@ -54,17 +73,17 @@ impl Watch {
 
     /// Looks at the process. One event per reason that has come or gone.
     pub(crate) fn look(&mut self, health: Health, now: Instant) -> Vec<SystemEvent> {
-        if !health.buffers_low {
-            self.low_since = None;
-        } else if self.low_since.is_none() {
-            self.low_since = Some(now);
-        }
-        let low_for_long = self.low_since.is_some_and(|since| {
-            now.saturating_duration_since(since) >= BUFFERS_LOW_BEFORE_FALLBACK
-        });
-        let exhausted = low_for_long && self.on_exhaustion == OnExhaustion::Bypass;
+        let before = self.looked_at.replace(now).unwrap_or(now);
+        let gap = now.saturating_duration_since(before).min(HEALTH_LOOK_MAX);
+        let stalled = self
+            .silent
+            .look(health.helpers_silent, gap, HELPERS_STALLED_BEFORE_FALLBACK);
+        let low = self
+            .low
+            .look(health.buffers_low, gap, BUFFERS_LOW_BEFORE_FALLBACK);
+        let exhausted = low && self.on_exhaustion == OnExhaustion::Bypass;
         [
-            (FallbackReason::HelpersGone, health.helpers_gone),
+            (FallbackReason::HelpersStalled, stalled),
             (FallbackReason::RandomUnhealthy, health.random_unhealthy),
             (FallbackReason::BuffersExhausted, exhausted),
         ]
@@ -87,6 +106,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAIN_TURN;
 
     fn event(reason: FallbackReason, entered: bool, on: bool) -> SystemEvent {
         SystemEvent::Layer2Fallback {
@@ -101,7 +121,7 @@ mod tests {
         let mut watch = Watch::new(OnExhaustion::Bypass);
         let now = crate::main_loop::now();
         let failing = Health {
-            helpers_gone: true,
+            random_unhealthy: true,
             ..Health::default()
         };
         assert_eq!(
@@ -111,7 +131,7 @@ mod tests {
         assert_eq!(watch.command(true), None, "no news");
         assert_eq!(
             watch.look(failing, now),
-            [event(FallbackReason::HelpersGone, true, true)]
+            [event(FallbackReason::RandomUnhealthy, true, true)]
         );
         assert!(watch.look(failing, now).is_empty(), "no news");
         assert_eq!(
@@ -120,32 +140,65 @@ mod tests {
         );
         assert_eq!(
             watch.look(Health::default(), now),
-            [event(FallbackReason::HelpersGone, false, false)]
+            [event(FallbackReason::RandomUnhealthy, false, false)]
         );
         assert!(watch.reasons().is_empty());
     }
 
+    /// The process is looked at turn by turn until `time` has passed.
+    fn look_for(
+        watch: &mut Watch,
+        health: Health,
+        now: &mut Instant,
+        time: Duration,
+    ) -> Vec<SystemEvent> {
+        let end = *now + time;
+        let mut told = watch.look(health, *now);
+        while *now < end {
+            *now += MAIN_TURN;
+            told.extend(watch.look(health, *now));
+        }
+        told
+    }
+
+    /// What holds for `enough` brings fallback for this reason until it is over.
+    fn assert_lasting_brings_fallback(health: Health, enough: Duration, reason: FallbackReason) {
+        let mut watch = Watch::new(OnExhaustion::Bypass);
+        let mut now = crate::main_loop::now();
+        let mut look = |health, time| look_for(&mut watch, health, &mut now, time);
+        assert!(look(health, enough - MAIN_TURN).is_empty());
+        // A moment's recovery begins the wait anew.
+        assert!(look(Health::default(), Duration::ZERO).is_empty());
+        assert!(look(health, enough - MAIN_TURN).is_empty());
+        assert_eq!(look(health, enough), [event(reason, true, true)]);
+        assert_eq!(
+            look(Health::default(), Duration::ZERO),
+            [event(reason, false, false)]
+        );
+        // A process that was stopped for a minute has seen it hold for a moment.
+        assert!(look(health, Duration::ZERO).is_empty());
+        now += Duration::from_secs(60);
+        assert!(watch.look(health, now).is_empty());
+    }
+
     #[test]
     fn f22_d128_buffers_that_are_low_for_long_bring_fallback_until_they_recover() {
-        let mut watch = Watch::new(OnExhaustion::Bypass);
-        let began = crate::main_loop::now();
         let low = Health {
             buffers_low: true,
             ..Health::default()
         };
-        assert!(watch.look(low, began).is_empty());
-        // A moment's recovery begins the wait anew.
-        let later = began + BUFFERS_LOW_BEFORE_FALLBACK;
-        assert!(watch.look(Health::default(), later).is_empty());
-        assert!(watch.look(low, later).is_empty());
-        assert_eq!(
-            watch.look(low, later + BUFFERS_LOW_BEFORE_FALLBACK),
-            [event(FallbackReason::BuffersExhausted, true, true)]
-        );
-        assert_eq!(
-            watch.look(Health::default(), later + BUFFERS_LOW_BEFORE_FALLBACK),
-            [event(FallbackReason::BuffersExhausted, false, false)]
-        );
+        let enough = BUFFERS_LOW_BEFORE_FALLBACK;
+        assert_lasting_brings_fallback(low, enough, FallbackReason::BuffersExhausted);
+    }
+
+    #[test]
+    fn f22_helpers_that_answer_nothing_for_long_bring_fallback_until_they_answer() {
+        let silent = Health {
+            helpers_silent: true,
+            ..Health::default()
+        };
+        let enough = HELPERS_STALLED_BEFORE_FALLBACK;
+        assert_lasting_brings_fallback(silent, enough, FallbackReason::HelpersStalled);
     }
 
     #[test]
@@ -155,21 +208,20 @@ mod tests {
             buffers_low: true,
             ..Health::default()
         };
-        let began = crate::main_loop::now();
-        assert!(watch.look(low, began).is_empty());
-        let later = began + BUFFERS_LOW_BEFORE_FALLBACK;
-        assert!(watch.look(low, later).is_empty());
+        let mut now = crate::main_loop::now();
+        let enough = BUFFERS_LOW_BEFORE_FALLBACK;
+        assert!(look_for(&mut watch, low, &mut now, enough).is_empty());
         assert!(watch.reasons().is_empty());
 
         // A new generation is followed at once, either way.
         watch.follow(OnExhaustion::Bypass);
         assert_eq!(
-            watch.look(low, later),
+            watch.look(low, now),
             [event(FallbackReason::BuffersExhausted, true, true)]
         );
         watch.follow(OnExhaustion::Drop);
         assert_eq!(
-            watch.look(low, later),
+            watch.look(low, now),
             [event(FallbackReason::BuffersExhausted, false, false)]
         );
     }

@@ -59,8 +59,8 @@ impl core::fmt::Display for LoadState {
 pub enum FallbackReason {
     /// An operator said so.
     Command,
-    /// Every helper thread has ended: no leaf with an RSA signature can be forged.
-    HelpersGone,
+    /// No helper thread has answered for too long: no leaf with an RSA signature can be forged.
+    HelpersStalled,
     /// The processor's random numbers failed their health test while they were in use.
     RandomUnhealthy,
     /// Packet buffers have been nearly used up for too long.
@@ -71,7 +71,7 @@ impl FallbackReason {
     /// Every reason.
     pub const ALL: [Self; 4] = [
         Self::Command,
-        Self::HelpersGone,
+        Self::HelpersStalled,
         Self::RandomUnhealthy,
         Self::BuffersExhausted,
     ];
@@ -81,7 +81,7 @@ impl FallbackReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Command => "command",
-            Self::HelpersGone => "helpers-gone",
+            Self::HelpersStalled => "helpers-stalled",
             Self::RandomUnhealthy => "random-unhealthy",
             Self::BuffersExhausted => "buffers-exhausted",
         }
@@ -92,7 +92,7 @@ impl FallbackReason {
     pub const fn description(self) -> &'static str {
         match self {
             Self::Command => "an operator said so",
-            Self::HelpersGone => "every helper thread has ended",
+            Self::HelpersStalled => "no helper thread has answered for too long",
             Self::RandomUnhealthy => "the processor's random numbers failed their health test",
             Self::BuffersExhausted => "packet buffers have been nearly used up for too long",
         }
