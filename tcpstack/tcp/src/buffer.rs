@@ -1,26 +1,30 @@
-//! A byte stream's memory: contiguous from its head on, growing with what it holds and given back when empty.
+//! A byte stream's memory: contiguous from its head on, growing with what it holds and given back when empty: at once to the
+//! core's pool as long as it is small, later by its owner when it has grown.
 //!
 //! The bytes stay contiguous so that records are opened and sealed in place. The price is a move of the live bytes when
 //! the tail reaches the end of the allocation; it happens only when at least as many bytes were consumed since the last
 //! one, so each byte is moved at most once on average.
 
-use crate::limits;
+use crate::sequence::{length, size};
+use crate::{limits, pool};
 
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     /// Fully initialised; its length is the allocation.
     storage: Box<[u8]>,
     /// First byte not consumed.
-    head: usize,
+    head: u32,
     /// One past the last byte that belongs to the stream.
-    tail: usize,
+    tail: u32,
     /// One past the last byte written ahead of the tail; at least `tail`.
-    extent: usize,
+    extent: u32,
+    /// Bytes of the storage that somebody may have written to.
+    used: u32,
 }
 
 impl Buffer {
     pub(crate) fn len(&self) -> usize {
-        self.tail - self.head
+        size(self.tail - self.head)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -28,12 +32,14 @@ impl Buffer {
     }
 
     pub(crate) fn readable(&self) -> &[u8] {
-        self.storage.get(self.head..self.tail).unwrap_or(&[])
+        self.storage
+            .get(size(self.head)..size(self.tail))
+            .unwrap_or(&[])
     }
 
     pub(crate) fn readable_mut(&mut self) -> &mut [u8] {
         self.storage
-            .get_mut(self.head..self.tail)
+            .get_mut(size(self.head)..size(self.tail))
             .unwrap_or(&mut [])
     }
 
@@ -47,22 +53,27 @@ impl Buffer {
 
     /// Drops up to `count` bytes from the head.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.head += count.min(self.len());
+        self.head += length(count.min(self.len()));
         if self.head == self.extent {
             (self.head, self.tail, self.extent) = (0, 0, 0);
+            if self.storage.len() == limits::BUFFER_BYTES_MIN {
+                self.release();
+            }
         }
     }
 
     /// `count` writable bytes at the tail; [`commit`](Self::commit) makes them part of the stream.
     pub(crate) fn spare_mut(&mut self, count: usize) -> &mut [u8] {
         self.make_room(count);
-        let end = self.tail + count;
-        self.storage.get_mut(self.tail..end).unwrap_or(&mut [])
+        let start = size(self.tail);
+        self.storage
+            .get_mut(start..start + count)
+            .unwrap_or(&mut [])
     }
 
     /// Makes `count` bytes written at the tail part of the stream.
     pub(crate) fn commit(&mut self, count: usize) {
-        self.tail = (self.tail + count).min(self.storage.len());
+        self.tail = length((size(self.tail) + count).min(self.storage.len()));
         self.extent = self.extent.max(self.tail);
     }
 
@@ -75,17 +86,18 @@ impl Buffer {
     pub(crate) fn write_ahead(&mut self, offset: usize, bytes: &[u8]) {
         let count = offset + bytes.len();
         self.make_room(count);
-        let (start, end) = (self.tail + offset, self.tail + count);
+        let (start, end) = (size(self.tail) + offset, size(self.tail) + count);
         if let Some(spare) = self.storage.get_mut(start..end) {
             spare.copy_from_slice(bytes);
-            self.extent = self.extent.max(end);
+            self.extent = self.extent.max(length(end));
         }
     }
 
     /// Gives the memory back if nothing is held.
     pub(crate) fn release(&mut self) {
         if self.head == self.extent {
-            *self = Self::default();
+            let empty = core::mem::take(self);
+            pool::give_buffer(empty.storage, size(empty.used));
         }
     }
 
@@ -96,26 +108,35 @@ impl Buffer {
 
     /// Makes `count` bytes after the tail addressable.
     fn make_room(&mut self, count: usize) {
-        if self.tail + count <= self.storage.len() {
-            return;
+        if count > self.storage.len().saturating_sub(size(self.tail)) {
+            self.rearrange(count);
         }
-        let live = self.extent - self.head;
-        let needed = (self.tail - self.head) + count;
-        if needed <= self.storage.len() && self.head >= live {
-            self.storage.copy_within(self.head..self.extent, 0);
+        self.used = self.used.max(length(size(self.tail) + count));
+    }
+
+    /// Moves what is held to the front, of a larger allocation if need be.
+    fn rearrange(&mut self, count: usize) {
+        let (head, extent) = (size(self.head), size(self.extent));
+        let live = extent - head;
+        let needed = (size(self.tail) - head) + count;
+        if needed <= self.storage.len() && head >= live {
+            self.storage.copy_within(head..extent, 0);
+        } else if needed <= limits::BUFFER_BYTES_MIN && self.storage.is_empty() {
+            self.storage = pool::take_buffer();
         } else {
             let grown = needed
                 .max(limits::BUFFER_BYTES_MIN)
                 .max(self.storage.len() * 2)
                 .next_power_of_two();
             let mut storage = vec![0; grown].into_boxed_slice();
-            if let (Some(to), Some(from)) = (
-                storage.get_mut(..live),
-                self.storage.get(self.head..self.extent),
-            ) {
+            if let (Some(to), Some(from)) =
+                (storage.get_mut(..live), self.storage.get(head..extent))
+            {
                 to.copy_from_slice(from);
             }
-            self.storage = storage;
+            let before = core::mem::replace(&mut self.storage, storage);
+            pool::give_buffer(before, size(self.used));
+            self.used = length(live);
         }
         self.tail -= self.head;
         self.extent -= self.head;

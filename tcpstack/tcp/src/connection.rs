@@ -10,7 +10,7 @@ use crate::outgoing::Outgoing;
 use crate::state::{
     CloseReason, Closed, Established, State, StateName, SynReceived, SynSent, close,
 };
-use crate::stats::Stats;
+use crate::stats::{Repairs, Stats};
 use crate::takeover::Takeover;
 use crate::time_wait::TimeWait;
 use crate::timers::Timer;
@@ -271,6 +271,19 @@ impl Connection {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.statistics()
+    }
+
+    /// What was counted of losses and gaps.
+    #[must_use]
+    pub fn repairs(&self) -> Repairs {
+        self.core.stats.repairs()
+    }
+
+    /// Reads what the next segment will read, so that an owner of many connections can have it in the cache by then. What it
+    /// gives depends on all of it and says nothing.
+    #[must_use]
+    pub fn warm(&self) -> u64 {
+        self.core.warm() ^ u64::from(self.is_closed())
     }
 
     /// Memory held by the connection, itself included.

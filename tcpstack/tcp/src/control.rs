@@ -320,6 +320,28 @@ impl ControlBlock {
         self.stats.stats(&self.rto)
     }
 
+    /// Something that depends on every cache line that a segment reads.
+    pub(crate) fn warm(&self) -> u64 {
+        let spaces = self.send.una().0 ^ self.send.mss() ^ self.send.window();
+        let spaces = spaces ^ self.receive.next().0 ^ self.receive.last_ack_sent().0;
+        let flight = self.flight.pipe() ^ self.flight.lost_segments();
+        let pace = self.congestion.window() ^ self.recovery.duplicates;
+        let ends = [
+            self.timers.at(Timer::Retransmit),
+            self.timers.at(Timer::Release),
+            self.last_heard,
+            self.stalled_since,
+            self.send.last_sent_at(),
+        ];
+        let times = ends.into_iter().fold(0, |all, at| all ^ at.micros());
+        let counted = self.stats.segments_received ^ self.stats.bytes_sent;
+        let buffers = (self.send.space() ^ self.receive.readable_len()) as u64;
+        times
+            ^ counted
+            ^ buffers
+            ^ u64::from(spaces ^ flight ^ pace ^ u32::from(self.rto.backoff()))
+    }
+
     /// Bytes allocated outside of the struct itself.
     pub(crate) fn allocated(&self) -> usize {
         self.send.allocated() + self.receive.allocated() + self.flight.allocated()

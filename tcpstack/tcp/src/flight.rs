@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use sluice_packet::{Instant, SeqNum};
 
-use crate::limits;
+use crate::pool;
 use crate::sequence::ahead;
 
 /// One segment in flight.
@@ -139,7 +139,7 @@ impl Flight {
 
     /// Gives the memory back if nothing is in flight.
     pub(crate) fn release(&mut self) {
-        if self.segments.is_empty() {
+        if self.segments.is_empty() && !pool::give_flight(&mut self.segments) {
             self.segments = VecDeque::new();
         }
     }
@@ -147,7 +147,7 @@ impl Flight {
     /// Records a segment sent for the first time.
     pub(crate) fn push(&mut self, sent: Sent) {
         if self.segments.capacity() == 0 {
-            self.segments.reserve(limits::FLIGHT_SEGMENTS_START);
+            self.segments = pool::take_flight();
         }
         self.pipe += sent.in_network();
         self.segments.push_back(sent);
@@ -192,6 +192,9 @@ impl Flight {
             self.pipe = self.pipe.saturating_sub(sent.sequence_len());
             self.segments.pop_front();
             self.resend_from = self.resend_from.saturating_sub(1);
+        }
+        if self.segments.is_empty() {
+            pool::give_flight(&mut self.segments);
         }
     }
 

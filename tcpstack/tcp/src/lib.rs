@@ -41,6 +41,7 @@ mod isn;
 pub mod limits;
 mod open;
 mod outgoing;
+mod pool;
 mod reassembly;
 mod receive;
 mod recovery;
@@ -60,7 +61,7 @@ pub use isn::InitialSequence;
 pub use open::Opening;
 pub use outgoing::Outgoing;
 pub use state::{CloseReason, StateName};
-pub use stats::Stats;
+pub use stats::{Repairs, Stats};
 pub use takeover::{Takeover, TimestampClock};
 pub use time_wait::{TimeWait, TimeWaitAnswer};
 

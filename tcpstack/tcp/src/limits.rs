@@ -35,6 +35,10 @@ pub const SACK_BLOCK_BYTES: u16 = 8;
 pub const SACK_BLOCKS_MAX: usize = 3;
 /// Smallest allocation of a stream buffer.
 pub const BUFFER_BYTES_MIN: usize = 4 * 1024;
+/// Such allocations that one core keeps for the next connection with something to hold.
+pub const POOLED_BUFFERS_MAX: usize = 1_024;
+/// Sets of flight records that one core keeps likewise.
+pub const POOLED_FLIGHTS_MAX: usize = 1_024;
 /// Receive window a connection starts with; it doubles while the application keeps up, to the configured maximum.
 pub const RECEIVE_WINDOW_START_BYTES: u32 = 64 * 1024;
 /// Separate runs of out-of-order bytes held per connection; a segment that would add one more is not kept.
@@ -63,7 +67,8 @@ pub const TIMESTAMP_RECENT_MS_MAX: u64 = 24 * 24 * 3_600 * 1_000;
 pub const REORDERING_PATIENCE_MAX: u32 = 15;
 /// Delay of the peer's acknowledgements that a tail-loss probe allows for (RFC 8985 section 7.2: TLP.max_ack_delay).
 pub const PEER_ACK_DELAY_MS: u64 = 40;
-/// How long an empty buffer keeps its memory for the next burst before giving it back.
+/// How long an empty buffer that has grown keeps its memory for the next burst before giving it back. One that has not
+/// gives it back at once, to the core's pool.
 pub const BUFFER_IDLE_MS: u64 = 250;
 /// Longest delay of an acknowledgement (RFC 9293 section 3.8.6.3: below 500 ms).
 pub const DELAYED_ACK_MS_MAX: u64 = 40;

@@ -62,6 +62,16 @@ pub struct Stats {
     pub rtt_min_us: u64,
 }
 
+/// What of [`Stats`] tells how well the path carries segments; cheap to ask for after every turn. Both stop at their largest
+/// value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Segments sent again.
+    pub retransmits: u32,
+    /// Segments that arrived ahead of a gap and were kept.
+    pub out_of_order: u32,
+}
+
 /// The counters as a connection keeps them: half as wide where a connection cannot live to fill them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
@@ -70,6 +80,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_received: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) retransmits: Count,
+    pub(crate) out_of_order: Count,
     pub(crate) timeouts: Count,
     pub(crate) fast_recoveries: Count,
     pub(crate) tail_probes: Count,
@@ -77,7 +88,6 @@ pub(crate) struct Counters {
     pub(crate) keepalive_probes: Count,
     pub(crate) out_of_window: Count,
     pub(crate) old_timestamps: Count,
-    pub(crate) out_of_order: Count,
     pub(crate) duplicates: Count,
     pub(crate) no_room: Count,
     pub(crate) challenge_acks: Count,
@@ -108,6 +118,13 @@ impl AddAssign<u32> for Count {
 }
 
 impl Counters {
+    pub(crate) fn repairs(&self) -> Repairs {
+        Repairs {
+            retransmits: self.retransmits.0,
+            out_of_order: self.out_of_order.0,
+        }
+    }
+
     pub(crate) fn stats(&self, rto: &RtoEstimator) -> Stats {
         let srtt_us = micros(rto.smoothed());
         let rtt_min_us = micros(rto.smallest());
