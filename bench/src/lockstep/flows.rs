@@ -62,6 +62,9 @@ pub struct FlowsOptions {
     /// Hand packets to the worker one by one.
     #[arg(long)]
     single: bool,
+    /// Segments in a row of each flow that is drawn, where flows are taken over.
+    #[arg(long, default_value_t = 1)]
+    train: u32,
 }
 
 /// What was measured.
@@ -71,6 +74,7 @@ pub struct FlowsReport {
     capacity: usize,
     bursts: usize,
     single: bool,
+    train: u32,
     flows: Vec<u32>,
     /// Nanoseconds per packet: the median burst of each round, a list for each number of flows.
     ns_per_packet: Vec<Vec<f64>>,
@@ -96,7 +100,7 @@ impl FlowsOptions {
         let mut ns_per_packet = vec![Vec::new(); fields.len()];
         for round in 0..=self.rounds {
             for (field, rounds) in fields.iter_mut().zip(&mut ns_per_packet) {
-                let median = field.round(self.bursts, self.single)?;
+                let median = field.round(self)?;
                 // The first round fills caches and learns branches.
                 if round > 0 {
                     rounds.push(median / f64::from(BURST));
@@ -108,6 +112,7 @@ impl FlowsOptions {
             capacity: self.capacity,
             bursts: self.bursts,
             single: self.single,
+            train: self.train,
             flows: self.flows.clone(),
             ns_per_packet,
         })
@@ -257,10 +262,11 @@ impl Field {
     }
 
     /// Nanoseconds of the median burst.
-    fn round(&mut self, bursts: usize, single: bool) -> Result<f64, SetupError> {
+    fn round(&mut self, options: &FlowsOptions) -> Result<f64, SetupError> {
+        let bursts = options.bursts;
         let mut spent = Vec::with_capacity(bursts);
         for _ in 0..bursts {
-            self.burst(single)?;
+            self.burst(options)?;
             spent.push(self.watch.take());
             self.now += Duration::from_micros(10);
         }
@@ -269,7 +275,8 @@ impl Field {
         Ok(median.as_secs_f64() * 1e9)
     }
 
-    fn burst(&mut self, single: bool) -> Result<(), SetupError> {
+    fn burst(&mut self, options: &FlowsOptions) -> Result<(), SetupError> {
+        let single = options.single;
         let ack = TcpFlags::ACK;
         match self.kind {
             Kind::Uninspected | Kind::Bypassed => {
@@ -300,8 +307,11 @@ impl Field {
             }
             Kind::Taken => {
                 let mut answers = Vec::with_capacity(BURST as usize / 2);
-                for _ in 0..BURST / 2 {
-                    let flow = self.dice.below(self.flows);
+                let mut flow = 0;
+                for number in 0..BURST / 2 {
+                    if number.is_multiple_of(options.train.max(1)) {
+                        flow = self.dice.below(self.flows);
+                    }
                     let Some(next) = self.client_next.get_mut(flow as usize) else {
                         continue;
                     };

@@ -110,7 +110,7 @@ pub(crate) fn on_packet_after_end<B: PacketBuf>(
     out: &mut impl Output<B>,
 ) -> After {
     if tcp.payload_len() == 0 {
-        forward(&flow.identity, packet, from_client, out);
+        forward(flow.place, packet, from_client, out);
         return After::Undisturbed;
     }
     if !from_client || !tcp.checksum_ok(packet.frame()) {

@@ -70,6 +70,7 @@ impl<B: PacketBuf> Worker<B> {
             };
             let mut turn = Turn {
                 flow: id,
+                place: flow.place,
                 identity: &flow.identity,
                 shared: &mut self.shared,
                 now,

@@ -1,6 +1,7 @@
 //! Where one flow of the table stands.
 
 use core::hint::black_box;
+use core::mem::offset_of;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
 use sluice_flow::{FlowId, Observer, Retention, TimerId, TimerWheel};
@@ -10,7 +11,7 @@ use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionS
 use crate::corners::Over;
 use crate::generation::Resets;
 use crate::holding::Holding;
-use crate::identity::Identity;
+use crate::identity::{Identity, Place};
 use crate::limits::{OBSERVE_TIMEOUT, OBSERVED_FLOW_BYTES_MAX};
 use crate::lingering::Lingering;
 use crate::memory::{Charge, Memory};
@@ -20,22 +21,26 @@ use crate::shared::Shared;
 use crate::unconfirmed::Unconfirmed;
 use crate::{Now, corners, holding, observing};
 
-/// One entry of a core's flow table.
+/// One entry of a core's flow table: four cache lines, of which a packet of a flow that only passes needs the first, and one
+/// of a flow that is taken over the first and its session.
+#[repr(C, align(64))]
 pub(crate) struct Flow<B> {
-    pub(crate) identity: Identity,
-    pub(crate) state: State<B>,
-    /// When the timer wheel calls for this flow, if it does.
-    pub(crate) alarm: Option<(TimerId, Instant)>,
-    /// It began on the addresses and ports of a connection just over.
-    pub(crate) reuses: bool,
-    /// The sequence number of its SYN, if that was seen.
-    pub(crate) opened_with: Option<SeqNum>,
+    /// When the timer wheel calls for this flow.
+    pub(crate) alarm: Alarm,
     /// What the core's memory is charged with for it.
     pub(crate) charged: Charge,
+    /// The sequence number of its SYN, if that was `seen`.
+    opened_with: SeqNum,
+    opening_seen: bool,
+    /// It began on the addresses and ports of a connection just over.
+    pub(crate) reuses: bool,
     /// In the queue of flows to be serviced at the end of the batch.
     pub(crate) queued: bool,
     /// In the queue of flows whose handshake goes on when there is a budget again.
     pub(crate) starved: bool,
+    pub(crate) place: Place,
+    pub(crate) state: State<B>,
+    pub(crate) identity: Identity,
 }
 
 // Whatever packets are made of: those of a flow that is held lie elsewhere.
@@ -43,6 +48,25 @@ const _: () = assert!(
     size_of::<Option<Flow<[usize; 3]>>>() + ENTRY_OVERHEAD_BYTES_MAX + TIMER_BYTES_MAX
         <= OBSERVED_FLOW_BYTES_MAX
 );
+const _: () = assert!(
+    offset_of!(Flow<[usize; 3]>, state) + size_of::<u64>() + size_of::<Bypassed>() <= 64,
+    "what a bypassed flow's packet needs is in one cache line"
+);
+
+/// A timer, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alarm {
+    pub(crate) timer: TimerId,
+    /// When it was set to; never, if it is not set.
+    pub(crate) at: Instant,
+}
+
+impl Alarm {
+    pub(crate) const NONE: Self = Self {
+        timer: TimerId::NONE,
+        at: Instant::MAX,
+    };
+}
 
 /// What is to be done with a flow after something happened to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +81,8 @@ pub(crate) enum After {
     Remove,
 }
 
-/// The life of a flow.
+/// The life of a flow. Its tag comes first, so that what is small lies beside it.
+#[repr(u8)]
 pub(crate) enum State<B> {
     /// The handshake of the real ends is watched.
     Observing(Observer),
@@ -139,31 +164,60 @@ impl<B> State<B> {
 }
 
 impl<B> Flow<B> {
-    /// Reads what the next packet of this flow will read of the entry itself, for the cache.
-    pub(crate) fn warm(&self) {
-        let state = match &self.state {
-            State::Taken(_) | State::Holding(_) => 0,
-            State::Bypassed(bypassed) => bypassed.active.micros(),
-            State::Observing(observer) => observer.warm(),
-            State::Blocked(blocked) => blocked.until.micros(),
-            State::Lingering(lingering) => lingering.until.micros(),
-            State::Over(over) => over.until.micros(),
-        };
-        let identity = &self.identity;
-        black_box((state, identity.client.port(), identity.server.port()));
-        black_box((identity.client_side, self.queued, self.alarm));
+    /// A flow whose first packet is `tcp`, not yet in the table.
+    pub(crate) fn new(
+        (identity, place): (Identity, Place),
+        state: State<B>,
+        tcp: &TcpFrame,
+        reuses: bool,
+    ) -> Self {
+        Self {
+            alarm: Alarm::NONE,
+            charged: Charge::NOTHING,
+            opened_with: tcp.seq,
+            opening_seen: tcp.flags.syn() && !tcp.flags.ack(),
+            reuses,
+            queued: false,
+            starved: false,
+            place,
+            state,
+            identity,
+        }
     }
 
-    /// Reads what the next packet will read beyond the entry, for the cache.
+    /// Reads the entry's first line, which every packet of this flow will read, for the cache.
+    pub(crate) fn warm(&self) {
+        black_box((self.alarm.at, self.queued));
+    }
+
+    /// Reads what the next packet will read beyond that line, for the cache.
     pub(crate) fn warm_behind(&self, wheel: &TimerWheel<FlowId>) {
         let state = match &self.state {
             State::Taken(session) => session.warm(),
             State::Holding(holding) => holding.warm(),
             // A packet of the others does not move their timer.
-            _ => return,
+            State::Observing(observer) => {
+                black_box((observer.warm(), self.identity.started));
+                return;
+            }
+            State::Lingering(lingering) => {
+                black_box(lingering.until);
+                return;
+            }
+            State::Over(_) | State::Bypassed(_) | State::Blocked(_) => return,
         };
-        let alarm = self.alarm.map_or(0, |(timer, _)| wheel.warm(timer));
-        black_box((state, alarm));
+        black_box((state, wheel.warm(self.alarm.timer)));
+    }
+}
+
+impl<B> Flow<B> {
+    /// Reads what forgetting this flow will read, for the cache.
+    pub(crate) fn warm_to_leave(&self, wheel: &TimerWheel<FlowId>) {
+        let state = match &self.state {
+            State::Observing(observer) => observer.warm(),
+            _ => 0,
+        };
+        black_box((state, wheel.warm(self.alarm.timer), self.identity.started));
     }
 }
 
@@ -209,17 +263,17 @@ impl<B: PacketBuf> Flow<B> {
                 After::Service
             }
             State::Lingering(lingering) => {
-                lingering.on_packet(&self.identity, packet, tcp, from_client, now.mono, out);
+                lingering.on_packet(self.place, packet, tcp, from_client, now.mono, out);
                 After::Undisturbed
             }
             State::Over(_) => {
                 corners::on_packet_after_end(self, shared, packet, tcp, from_client, now, out)
             }
             State::Bypassed(bypassed) => {
-                bypassed.on_packet(&self.identity, packet, tcp, from_client, now, out)
+                bypassed.on_packet(self.place, packet, tcp, from_client, now, out)
             }
             State::Blocked(blocked) => {
-                blocked.on_packet(&self.identity, packet, tcp, from_client, now, out);
+                blocked.on_packet(self.place, packet, tcp, from_client, now, out);
                 After::Undisturbed
             }
         }
@@ -309,7 +363,8 @@ impl<B: PacketBuf> Flow<B> {
         let goes_on = matches!(&self.state, State::Bypassed(bypassed) if !bypassed.ended());
         goes_on
             && now < self.identity.started + OBSERVE_TIMEOUT
-            && self.opened_with == Some(tcp.seq)
+            && self.opening_seen
+            && self.opened_with == tcp.seq
     }
 
     /// As `show sessions` lists it.
@@ -339,10 +394,10 @@ impl<B: PacketBuf> Flow<B> {
             core,
             generation: generation.number(),
             age_us: now.micros().saturating_sub(identity.started.micros()),
-            segment: generation.segment_name(identity.segment.0).to_owned(),
-            vlan: identity.vlan.vids().collect(),
-            client: identity.client,
-            server: identity.server,
+            segment: generation.segment_name(identity.segment().0).to_owned(),
+            vlan: identity.vlan().vids().collect(),
+            client: identity.client(),
+            server: identity.server(),
             policy: generation
                 .facts(&identity.candidate)
                 .map_or_else(String::new, |facts| facts.policy.to_string()),

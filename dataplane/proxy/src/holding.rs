@@ -8,8 +8,9 @@ use sluice_tls::{ClientHello, ClientHelloReader, HelloProgress};
 
 use crate::corners;
 use crate::flow::{After, Flow, State};
+use crate::generation::Resets;
 use crate::hold::{Hold, Kept};
-use crate::identity::Identity;
+use crate::identity::Place;
 use crate::limits::{
     HELD_PACKETS_BEFORE_TAKEOVER, HELLO_TIMEOUT, HOLD_BEFORE_TAKEOVER, HOLD_BYTES_MAX,
     SILENT_TIMEOUT,
@@ -77,15 +78,14 @@ impl<B: PacketBuf> Holding<B> {
     }
 
     /// Resets both real ends of a flow that is blocked, as its proxy says. Nothing of the client's has been passed on.
-    pub(crate) fn reset(&self, identity: &Identity, out: &mut dyn Effects) {
+    pub(crate) fn reset(&self, place: Place, resets: Resets, out: &mut dyn Effects) {
         let Some(recorded) = self.observer.recorded(&self.key) else {
             return;
         };
-        let resets = identity.resets();
         let held = u32::try_from(self.hold.bytes().len()).unwrap_or(u32::MAX);
         let client = &recorded.toward_originator;
         let origin = &recorded.toward_responder;
-        let (client_side, origin_side) = (identity.client_side, identity.client_side.other());
+        let (client_side, origin_side) = (place.side_of(true), place.side_of(false));
         for (wanted, half, side, acknowledged) in [
             (resets.client, client, client_side, held),
             (resets.origin, origin, origin_side, 0),
@@ -95,7 +95,7 @@ impl<B: PacketBuf> Holding<B> {
             }
             let reset = reset_segment(half.send_next, half.receive_next + acknowledged);
             let sent = out.emit(
-                identity.segment,
+                place.segment,
                 side,
                 half.path.header_bytes(),
                 &mut |buffer| sluice_packet::emit(buffer, &half.path, &reset, &[]).unwrap_or(0),
@@ -128,7 +128,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
     let State::Holding(holding) = &mut flow.state else {
         return After::Undisturbed;
     };
-    let side = flow.identity.side_of(from_client);
+    let side = flow.place.side_of(from_client);
     match holding
         .observer
         .on_segment(tcp, packet.frame(), side, now.mono)
@@ -156,7 +156,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
         }
         Observation::Disregarded(_) => {
             // A challenge, a repeated SYN: its receiver may answer it, but it is no part of what was passed on.
-            forward(&flow.identity, packet, from_client, out);
+            forward(flow.place, packet, from_client, out);
             return After::Undisturbed;
         }
         _ => {}
@@ -164,7 +164,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
     let probes = tcp.payload_len() == 1 && holding.observer.is_repetition(tcp);
     if probes && holding.hold.is_empty() {
         // A keep-alive: the other end answers it.
-        forward(&flow.identity, packet, from_client, out);
+        forward(flow.place, packet, from_client, out);
         return After::Undisturbed;
     }
     if from_client {
@@ -180,7 +180,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
         holding.origin_finished |= tcp.flags.fin();
         holding.observer.passed(tcp);
     }
-    forward(&flow.identity, packet, from_client, out);
+    forward(flow.place, packet, from_client, out);
     catch_up(flow, shared, now, out).unwrap_or(After::Undisturbed)
 }
 
@@ -217,12 +217,12 @@ fn on_end<B: PacketBuf>(
     let code = flow.identity.without_hello(NoHello::Malformed).code;
     if spoke && code.verdict() != Verdict::Block {
         settle(flow, shared, code, (None, None), now, out);
-        forward(&flow.identity, packet, from_client, out);
+        forward(flow.place, packet, from_client, out);
     } else {
         for held in holding.hold.release() {
             out.discard(held, DropReason::ClosedFlow);
         }
-        forward(&flow.identity, packet, from_client, out);
+        forward(flow.place, packet, from_client, out);
         if spoke {
             let (ended, how) = match (reset, from_client) {
                 (false, _) => (EndReason::Closed, "both ends closed"),
@@ -262,7 +262,7 @@ fn from_the_client<B: PacketBuf>(
     if !tcp.flags.fin() || holding.hold.is_empty() {
         // Acknowledgements, keep-alives, and the close of a connection on which nothing was said.
         holding.observer.passed(tcp);
-        forward(&flow.identity, packet, true, out);
+        forward(flow.place, packet, true, out);
         return After::Undisturbed;
     }
     // The client ends its stream behind a ClientHello that will never be whole.
@@ -443,10 +443,10 @@ fn take_over<B: PacketBuf>(
         settle(flow, shared, code, (None, detail), now, out);
         return After::Keep;
     };
-    let place = (flow.identity.segment, flow.identity.client_side);
+    let place = (flow.place.segment, flow.place.client_side);
     let (client, origin) = takeover::halves(&recorded, place, &shared.mtus, now.mono);
     let mut session = session(client, origin);
-    let segment = flow.identity.segment;
+    let segment = flow.place.segment;
     let recent = recorded.toward_originator.timestamps;
     for packet in holding.hold.release() {
         if let sluice_packet::Frame::Tcp(tcp) = sluice_packet::parse(segment, packet.frame()) {

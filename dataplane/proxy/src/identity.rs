@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-use sluice_packet::{Instant, SegmentId, Side, VlanStack};
+use sluice_packet::{FlowKey, Instant, SegmentId, Side, TcpFrame, VlanStack};
 use sluice_policy::{Candidate, Decision, FlowFacts, HelloFacts, LoadFacts, NoHello, SegmentIndex};
 use sluice_tls::ClientHello;
 
@@ -12,23 +12,38 @@ use crate::generation::{Generation, Resets};
 use crate::learn::Destination;
 use crate::shared::Shared;
 
-/// What stays the same over the life of a flow.
+/// What stays the same over the life of a flow, and is asked for when something is decided or said about it.
 pub(crate) struct Identity {
     pub(crate) generation: Arc<Generation>,
     pub(crate) candidate: Candidate,
-    pub(crate) segment: SegmentId,
-    pub(crate) vlan: VlanStack,
-    /// The port behind which the client lives.
-    pub(crate) client_side: Side,
-    pub(crate) client: SocketAddr,
-    pub(crate) server: SocketAddr,
+    key: FlowKey,
+    client_is_lower: bool,
     pub(crate) started: Instant,
     pub(crate) started_unix_us: u64,
 }
 
-impl Identity {
+/// Where a flow is and which way round: what every packet of it asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) segment: SegmentId,
+    /// The port behind which the client lives.
+    pub(crate) client_side: Side,
+    /// The client is the lower end of the flow's key.
+    client_is_lower: bool,
+}
+
+impl Place {
+    /// The place of the flow that `tcp` is of, whose client `client` lives behind `client_side`.
+    pub(crate) fn new(tcp: &TcpFrame, client: SocketAddr, client_side: Side) -> Self {
+        Self {
+            segment: tcp.key.segment,
+            client_side,
+            client_is_lower: tcp.key.is_lower(client),
+        }
+    }
+
     /// The port behind which the client lives, or the origin.
-    pub(crate) fn side_of(&self, client: bool) -> Side {
+    pub(crate) fn side_of(self, client: bool) -> Side {
         if client {
             self.client_side
         } else {
@@ -36,9 +51,60 @@ impl Identity {
         }
     }
 
+    /// Whether the client's address sent `tcp`, a packet of this flow.
+    pub(crate) fn is_from_client(self, tcp: &TcpFrame) -> bool {
+        tcp.from_lower() == self.client_is_lower
+    }
+}
+
+impl Identity {
+    /// Of the flow of `key` at `place`, first seen now.
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        candidate: Candidate,
+        key: FlowKey,
+        place: Place,
+        now: Now,
+    ) -> Self {
+        Self {
+            generation,
+            candidate,
+            key,
+            client_is_lower: place.client_is_lower,
+            started: now.mono,
+            started_unix_us: now.unix_us,
+        }
+    }
+
+    /// The end that opened the connection.
+    pub(crate) fn client(&self) -> SocketAddr {
+        self.end(self.client_is_lower)
+    }
+
+    /// The end that it was opened to.
+    pub(crate) fn server(&self) -> SocketAddr {
+        self.end(!self.client_is_lower)
+    }
+
+    pub(crate) fn segment(&self) -> SegmentId {
+        self.key.segment
+    }
+
+    pub(crate) fn vlan(&self) -> VlanStack {
+        self.key.vlan
+    }
+
+    fn end(&self, lower: bool) -> SocketAddr {
+        if lower {
+            self.key.lower()
+        } else {
+            self.key.higher()
+        }
+    }
+
     /// What policy is asked about.
     pub(crate) fn flow_facts(&self) -> FlowFacts {
-        flow_facts(self.segment, self.vlan, self.client, self.server)
+        flow_facts(self.segment(), self.vlan(), self.client(), self.server())
     }
 
     /// Policy's answer to a whole ClientHello, not counting `taken` sessions: a flow taken over early is one itself.
@@ -50,7 +116,7 @@ impl Identity {
         now: Now,
     ) -> Decision {
         let destination = Destination {
-            server: self.server,
+            server: self.server(),
             sni: hello.sni.clone(),
         };
         let load = LoadFacts {
@@ -58,7 +124,7 @@ impl Identity {
             exhausted: taken == 0 && !shared.memory.may_take_over(),
             learned: shared
                 .lessons
-                .recall(&destination, self.client.ip(), now.mono),
+                .recall(&destination, self.client().ip(), now.mono),
         };
         let facts = HelloFacts {
             sni: hello.sni.as_deref(),

@@ -104,8 +104,8 @@ impl<B: PacketBuf> Worker<B> {
             return;
         };
         // What the client sent was sent on toward the origin, and only from there can come what is wrong about it.
-        let about_client = error.source == flow.identity.client;
-        if about_client == (from == flow.identity.client_side) {
+        let about_client = error.source == flow.identity.client();
+        if about_client == (from == flow.place.client_side) {
             out.discard(packet, DropReason::IrregularSegment);
             return;
         }

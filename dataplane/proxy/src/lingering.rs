@@ -4,7 +4,7 @@ use sluice_packet::{Instant, PacketBuf, PathTemplate, TcpFrame, TcpSegment};
 use sluice_tcp::{TimeWait, TimeWaitAnswer};
 use sluice_telemetry::{Counter, DecisionCode, DropReason};
 
-use crate::identity::Identity;
+use crate::identity::Place;
 use crate::limits::{BLOCKED_LINGER, LINGERING_BYTES_MAX, TIME_WAIT_LINGER};
 use crate::output::Output;
 
@@ -59,7 +59,7 @@ impl Lingering {
     /// A packet of one of the ends.
     pub(crate) fn on_packet<B: PacketBuf>(
         &mut self,
-        identity: &Identity,
+        place: Place,
         packet: B,
         tcp: &TcpFrame,
         from_client: bool,
@@ -94,7 +94,7 @@ impl Lingering {
             segment.reset_reply()
         };
         if let Some(answer) = answer {
-            reply(identity, (&packet, tcp), &answer, from_client, out);
+            reply(place, (&packet, tcp), &answer, from_client, out);
         }
         if from_client && self.client.is_some() || !from_client && self.origin.is_some() {
             out.consume(packet);
@@ -106,7 +106,7 @@ impl Lingering {
 
 /// Answers the sender of `tcp` in the name of the end that it was for.
 fn reply<B: PacketBuf>(
-    identity: &Identity,
+    place: Place,
     (packet, tcp): (&B, &TcpFrame),
     answer: &TcpSegment<'_>,
     to_client: bool,
@@ -114,8 +114,8 @@ fn reply<B: PacketBuf>(
 ) {
     let path = PathTemplate::from_frame(tcp, packet.frame()).reversed();
     let len = path.header_bytes() + answer.options.wire_bytes();
-    let side = identity.side_of(to_client);
-    let sent = out.emit(identity.segment, side, len, &mut |buffer| {
+    let side = place.side_of(to_client);
+    let sent = out.emit(place.segment, side, len, &mut |buffer| {
         sluice_packet::emit(buffer, &path, answer, &[]).unwrap_or(0)
     });
     if sent && answer.flags.rst() {

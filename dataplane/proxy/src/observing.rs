@@ -8,7 +8,7 @@ use crate::Now;
 use crate::corners;
 use crate::flow::{After, Flow, State};
 use crate::holding::{self, Holding};
-use crate::identity::Identity;
+use crate::identity::{Identity, Place};
 use crate::output::Output;
 use crate::passing::{forward, pass_or_drop, picked_up, settle};
 use crate::shared::Shared;
@@ -16,14 +16,14 @@ use crate::syn;
 
 /// The state that a candidate's first SYN opens.
 pub(crate) fn begin<B: PacketBuf>(
-    identity: &Identity,
+    (identity, place): (&Identity, Place),
     shared: &Shared,
     packet: &B,
     tcp: &TcpFrame,
     now: Now,
     out: &mut impl Output<B>,
 ) -> State<B> {
-    match Observer::open(tcp, packet.frame(), identity.client_side, now.mono) {
+    match Observer::open(tcp, packet.frame(), place.client_side, now.mono) {
         Ok(observer) => State::Observing(observer),
         Err(why) => picked_up(identity, why, shared, now, out),
     }
@@ -43,7 +43,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
     };
     let normalised = syn::normalise(&flow.identity, &mut packet, tcp, out);
     let tcp = normalised.as_ref().unwrap_or(tcp);
-    let side = flow.identity.side_of(from_client);
+    let side = flow.place.side_of(from_client);
     let observation = observer.on_segment(tcp, packet.frame(), side, now.mono);
     match observation {
         Observation::Established if shared.degraded.passes().is_some() => {
@@ -63,7 +63,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
             let holding = Holding::new(observer.clone(), tcp, now.mono);
             flow.state = State::Holding(Box::new(holding));
             if tcp.payload_len() == 0 {
-                forward(&flow.identity, packet, from_client, out);
+                forward(flow.place, packet, from_client, out);
                 return After::Keep;
             }
             holding::keep_payload(flow, shared, packet, tcp, from_client, now, out)
@@ -73,7 +73,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
             corners::irregular(flow, shared, why, packet, from_client, now, out)
         }
         Observation::Reset | Observation::Finished => {
-            forward(&flow.identity, packet, from_client, out);
+            forward(flow.place, packet, from_client, out);
             corners::over(flow, now)
         }
         Observation::Disregarded(_) if tcp.payload_len() > 0 => {
@@ -86,7 +86,7 @@ pub(crate) fn on_packet<B: PacketBuf>(
         | Observation::Reopened
         | Observation::Disregarded(_) => {
             // What its receiver disregards, it may as well get.
-            forward(&flow.identity, packet, from_client, out);
+            forward(flow.place, packet, from_client, out);
             After::Undisturbed
         }
     }

@@ -8,7 +8,7 @@ use crate::Now;
 use crate::corners;
 use crate::flow::{After, Blocked, Bypassed, Flow, State};
 use crate::generation::Resets;
-use crate::identity::Identity;
+use crate::identity::{Identity, Place};
 use crate::limits::{BLOCKED_LINGER, BYPASS_CLOSED_TIMEOUT, BYPASS_IDLE_TIMEOUT};
 use crate::output::{Effects, Output};
 use crate::shared::Shared;
@@ -74,13 +74,13 @@ pub(crate) fn pass_or_drop<B: PacketBuf>(
 ) -> After {
     match &mut flow.state {
         State::Blocked(blocked) => {
-            blocked.on_packet(&flow.identity, packet, tcp, from_client, now, out);
+            blocked.on_packet(flow.place, packet, tcp, from_client, now, out);
         }
         State::Bypassed(bypassed) => {
             bypassed.note_end(tcp, from_client);
-            forward(&flow.identity, packet, from_client, out);
+            forward(flow.place, packet, from_client, out);
         }
-        _ => forward(&flow.identity, packet, from_client, out),
+        _ => forward(flow.place, packet, from_client, out),
     }
     After::Keep
 }
@@ -99,7 +99,7 @@ impl Bypassed {
     /// A packet of a flow that passes.
     pub(crate) fn on_packet<B: PacketBuf>(
         &mut self,
-        identity: &Identity,
+        place: Place,
         packet: B,
         tcp: &TcpFrame,
         from_client: bool,
@@ -119,7 +119,7 @@ impl Bypassed {
         self.active = now.mono;
         let before = self.ended();
         self.note_end(tcp, from_client);
-        forward(identity, packet, from_client, out);
+        forward(place, packet, from_client, out);
         // The alarm comes earlier only when the flow has just ended.
         if self.ended() && !before {
             After::Keep
@@ -166,7 +166,7 @@ impl Blocked {
     /// A packet of a flow that is blocked: its sender is reset, again if the first reset was lost, where the proxy says so.
     pub(crate) fn on_packet<B: PacketBuf>(
         &mut self,
-        identity: &Identity,
+        place: Place,
         packet: B,
         tcp: &TcpFrame,
         from_client: bool,
@@ -179,10 +179,10 @@ impl Blocked {
         } else {
             self.resets.origin
         };
-        let side = identity.side_of(from_client);
+        let side = place.side_of(from_client);
         if wanted && !tcp.flags.rst() && tcp.checksum_ok(packet.frame()) {
             let len = PathTemplate::from_frame(tcp, packet.frame()).header_bytes();
-            let sent = out.emit(identity.segment, side, len, &mut |buffer| {
+            let sent = out.emit(place.segment, side, len, &mut |buffer| {
                 let written = sluice_packet::emit_reset(buffer, tcp, packet.frame());
                 written.ok().flatten().unwrap_or(0)
             });
@@ -202,15 +202,15 @@ impl Blocked {
 
 /// Sends a packet of a known flow on as it came.
 pub(crate) fn forward<B: PacketBuf>(
-    identity: &Identity,
+    place: Place,
     packet: B,
     from_client: bool,
     out: &mut impl Output<B>,
 ) {
     out.count(Counter::ForwardedPackets, 1);
     out.count(Counter::ForwardedBytes, packet.frame().len() as u64);
-    let to = identity.side_of(!from_client);
-    out.forward(identity.segment, to, packet);
+    let to = place.side_of(!from_client);
+    out.forward(place.segment, to, packet);
 }
 
 /// Turns a flow into a bypassed one, with what is logged about it.
@@ -235,10 +235,10 @@ fn bypass<B: PacketBuf>(
     if let State::Holding(mut holding) = core::mem::replace(&mut flow.state, passes) {
         bypassed.origin_finished = holding.origin_finished;
         for packet in holding.hold.release() {
-            if let Frame::Tcp(tcp) = parse(flow.identity.segment, packet.frame()) {
+            if let Frame::Tcp(tcp) = parse(flow.place.segment, packet.frame()) {
                 bypassed.note_end(&tcp, true);
             }
-            forward(&flow.identity, packet, true, out);
+            forward(flow.place, packet, true, out);
         }
         bypassed.unconfirmed = holding.hold.into_unconfirmed();
     }
@@ -267,7 +267,7 @@ fn block<B: PacketBuf>(
         State::Blocked(Blocked::new(code, flow.identity.resets(), now)),
     );
     if let State::Holding(mut holding) = before {
-        holding.reset(&flow.identity, out);
+        holding.reset(flow.place, flow.identity.resets(), out);
         for packet in holding.hold.release() {
             out.discard(packet, DropReason::BlockedFlow);
         }

@@ -25,7 +25,7 @@ pub(crate) fn normalise<B: PacketBuf>(
     out.count(Counter::SynOptionsStripped, normalised.stripped.into());
     out.count(Counter::SynDataCut, normalised.cut.into());
     packet.truncate(normalised.len);
-    match parse(identity.segment, packet.frame()) {
+    match parse(identity.segment(), packet.frame()) {
         Frame::Tcp(tcp) => Some(tcp),
         _ => None,
     }

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use sluice_flow::limits::WARM_FLOWS_MAX;
 use sluice_flow::{FlowHash, FlowId, FlowTable, Irregularity, Packet, Reassembler, TimerWheel};
 use sluice_packet::{Frame, Instant, Opaque, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
@@ -14,9 +15,9 @@ use thiserror::Error;
 
 use crate::burst::Arrival;
 use crate::fallback::Degraded;
-use crate::flow::{After, Flow, State};
+use crate::flow::{After, Alarm, Flow, State};
 use crate::generation::Generation;
-use crate::identity::{Identity, flow_facts};
+use crate::identity::{Identity, Place, flow_facts};
 use crate::intake::{Frames, opaque_counter};
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
@@ -206,9 +207,10 @@ impl<B: PacketBuf> Worker<B> {
             touched,
             ..
         } = self;
+        let before = touched.len();
         let all = wheel.expire(now.mono, TIMER_STEPS_PER_POLL, |id: FlowId| {
             if let Some(flow) = table.get_mut(id) {
-                flow.alarm = None;
+                flow.alarm = Alarm::NONE;
                 touch(id, flow, touched);
             }
         });
@@ -224,7 +226,15 @@ impl<B: PacketBuf> Worker<B> {
             }
             self.service(id, &mut budget, now, out);
         }
-        for _ in 0..self.touched.len() {
+        for position in 0..self.touched.len() {
+            // What a packet touched is in the cache; what a timer calls for may have been left alone for long.
+            if position >= before && (position - before).is_multiple_of(WARM_FLOWS_MAX) {
+                self.table.warm_entries(
+                    self.touched.iter().take(WARM_FLOWS_MAX).copied(),
+                    Flow::warm,
+                    |flow| flow.warm_behind(&self.wheel),
+                );
+            }
             let Some(id) = self.touched.pop_front() else {
                 break;
             };
@@ -248,6 +258,7 @@ impl<B: PacketBuf> Worker<B> {
             {
                 let mut turn = Turn {
                     flow: id,
+                    place: flow.place,
                     identity: &flow.identity,
                     shared: &mut self.shared,
                     now,
@@ -300,9 +311,9 @@ impl<B: PacketBuf> Worker<B> {
         let found = orientations.iter().find_map(|(side, client, server)| {
             let facts = flow_facts(tcp.key.segment, tcp.key.vlan, *client, *server);
             let candidate = generation.policy().candidate(&facts)?;
-            Some((candidate, *side, *client, *server))
+            Some((candidate, *side, *client))
         });
-        let Some((candidate, client_side, client, server)) = found else {
+        let Some((candidate, client_side, client)) = found else {
             forward(tcp.key.segment, from, packet, out);
             return;
         };
@@ -316,17 +327,8 @@ impl<B: PacketBuf> Worker<B> {
             out.discard(packet, DropReason::Exhausted);
             return;
         }
-        let identity = Identity {
-            generation: Arc::clone(generation),
-            candidate,
-            segment: tcp.key.segment,
-            vlan: tcp.key.vlan,
-            client_side,
-            client,
-            server,
-            started: now.mono,
-            started_unix_us: now.unix_us,
-        };
+        let place = Place::new(tcp, client, client_side);
+        let identity = Identity::new(Arc::clone(generation), candidate, tcp.key, place, now);
         let passes = self.shared.degraded.passes();
         let normalised = match passes {
             // What passes is passed as it came.
@@ -337,7 +339,7 @@ impl<B: PacketBuf> Worker<B> {
         let state = if let Some(code) = passes {
             passing::passed(&identity, code, &self.shared, now, out)
         } else if opens {
-            observing::begin(&identity, &self.shared, &packet, tcp, now, out)
+            observing::begin((&identity, place), &self.shared, &packet, tcp, now, out)
         } else {
             let why = if tcp.options.signature {
                 Irregularity::Signed
@@ -348,16 +350,7 @@ impl<B: PacketBuf> Worker<B> {
             };
             passing::picked_up(&identity, why, &self.shared, now, out)
         };
-        let flow = Flow {
-            identity,
-            state,
-            alarm: None,
-            opened_with: opens.then_some(tcp.seq),
-            charged: Charge::NOTHING,
-            reuses,
-            queued: false,
-            starved: false,
-        };
+        let flow = Flow::new((identity, place), state, tcp, reuses);
         let retention = flow.state.retention();
         match self.table.insert(tcp.key, flow, retention) {
             Ok(inserted) => {
@@ -367,7 +360,7 @@ impl<B: PacketBuf> Worker<B> {
                 }
                 self.set_alarm(inserted.id, now.mono);
                 if let Some(flow) = self.table.get_mut(inserted.id) {
-                    let from_client = tcp.source == flow.identity.client;
+                    let from_client = flow.place.is_from_client(tcp);
                     passing::pass_or_drop(flow, packet, tcp, from_client, now, out);
                 }
             }
@@ -389,8 +382,8 @@ impl<B: PacketBuf> Worker<B> {
             forward(tcp.key.segment, from, packet, out);
             return;
         };
-        let from_client = tcp.source == flow.identity.client;
-        if from_client != (from == flow.identity.client_side) {
+        let from_client = flow.place.is_from_client(tcp);
+        if from_client != (from == flow.place.client_side) {
             // The right addresses on the wrong wire.
             out.discard(packet, DropReason::IrregularSegment);
             return;
@@ -442,6 +435,7 @@ impl<B: PacketBuf> Worker<B> {
                 }
                 let mut turn = Turn {
                     flow: id,
+                    place: flow.place,
                     identity: &flow.identity,
                     shared: &mut self.shared,
                     now,
@@ -502,13 +496,19 @@ impl<B: PacketBuf> Worker<B> {
         };
         let due = flow.next_timeout().max(now);
         // A later time is not worth a rescheduling: the alarm finds nothing due and is set anew.
-        match flow.alarm {
-            Some((_, alarm)) if alarm <= due => {}
-            Some((timer, _)) if self.wheel.reschedule(timer, due) => {
-                flow.alarm = Some((timer, due));
-            }
-            _ => flow.alarm = Some((self.wheel.schedule(id, due), due)),
+        let Alarm { timer, at } = flow.alarm;
+        if at <= due {
+            return;
         }
+        let moved = self.wheel.reschedule(timer, due);
+        flow.alarm = Alarm {
+            timer: if moved {
+                timer
+            } else {
+                self.wheel.schedule(id, due)
+            },
+            at: due,
+        };
     }
 
     fn remove(&mut self, id: FlowId, now: Now, out: &mut impl Output<Packet<B>>) {
@@ -525,9 +525,7 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut impl Output<Packet<B>>,
     ) {
-        if let Some((timer, _)) = flow.alarm {
-            self.wheel.cancel(timer);
-        }
+        self.wheel.cancel(flow.alarm.timer);
         self.shared
             .memory
             .charge(&mut flow.charged, Charge::NOTHING);

@@ -234,6 +234,167 @@ fn a_burst_is_the_same_as_its_packets_one_by_one() {
     assert!(decisions.len() >= 3, "{decisions:?}");
 }
 
+/// Client and server of the flow that is spliced.
+const SPLICED: (&str, &str) = ("10.1.0.9:40000", "10.2.0.1:443");
+
+/// One end of a connection that is carried through both workers.
+struct End {
+    side: Side,
+    /// What it sends next, and how far the other end has got.
+    next: u32,
+    heard: u32,
+}
+
+impl End {
+    /// A segment: mostly the next one, at times one that was lost, repeated, overtaken or damaged.
+    fn segment(&mut self, dice: &mut Dice) -> Vec<u8> {
+        let len = [1, 100, 536, 1_000, 1_448][usize::try_from(dice.below(5)).unwrap()];
+        let bytes: Vec<u8> = (0..len).map(|at| ((self.next + at) % 251) as u8).collect();
+        let before = self.next;
+        let (mut seq, mut flags) = (before, TcpFlags::ACK);
+        match dice.below(24) {
+            0 => seq = seq.wrapping_sub(u32::try_from(dice.below(3_000)).unwrap()),
+            // The next one comes too soon, and this one later or never.
+            1 => seq += 700,
+            2 => flags |= TcpFlags::PSH,
+            3 => flags |= TcpFlags::FIN,
+            _ => self.next += len,
+        }
+        let window = if dice.below(9) == 0 { 50_000 } else { 60_000 };
+        let fin = flags.contains(TcpFlags::FIN) && dice.below(40) == 0;
+        let segment = TcpSegment {
+            seq: SeqNum(seq),
+            ack: SeqNum(self.heard),
+            flags: if fin {
+                flags
+            } else {
+                flags.without(TcpFlags::FIN)
+            },
+            window,
+            payload: if dice.below(10) == 0 { &[] } else { &bytes },
+            ..TcpSegment::default()
+        };
+        let mut frame = written(SPLICED, self.side, &segment);
+        let len = frame.len();
+        if dice.below(30) == 0 {
+            frame[len - 1] ^= 1;
+            // Its receiver never hears of it.
+            self.next = before;
+        }
+        frame
+    }
+}
+
+/// A flow taken over and spliced: a ClientHello in two pieces, of which the second comes late.
+fn splice(worker: &mut Worker<TestBuf>, out: &mut Out, hello: &[u8]) -> [End; 2] {
+    let ack = TcpFlags::ACK;
+    let (first, second) = hello.split_at(hello.len() / 2);
+    let half = u32::try_from(first.len()).unwrap();
+    let nothing: &[u8] = &[];
+    let steps = [
+        (0, Side::A, 1_000, 0, TcpFlags::SYN, nothing),
+        (0, Side::B, 9_000, 1_001, TcpFlags::SYN | ack, nothing),
+        (0, Side::A, 1_001, 9_001, ack, nothing),
+        (0, Side::A, 1_001, 9_001, ack, first),
+        (150, Side::A, 1_001 + half, 9_001, ack, second),
+    ];
+    for (millis, side, seq, acknowledged, flags, payload) in steps {
+        let mono = Instant::from_secs(1) + Duration::from_millis(millis);
+        let now = Now {
+            mono,
+            unix_us: mono.micros(),
+        };
+        worker.poll(now, out);
+        let segment = TcpSegment {
+            seq: SeqNum(seq),
+            ack: SeqNum(acknowledged),
+            flags,
+            window: 60_000,
+            payload,
+            ..TcpSegment::default()
+        };
+        let frame = written(SPLICED, side, &segment);
+        worker.on_packet(SEGMENT, side, TestBuf(frame), now, out);
+        worker.poll(now, out);
+    }
+    worker.gauges(out);
+    assert_eq!(out.count_of(Counter::FlowsTaken), 1);
+    out.frames.clear();
+    let client = 1_001 + u32::try_from(hello.len()).unwrap();
+    [
+        End {
+            side: Side::A,
+            next: client,
+            heard: 9_001,
+        },
+        End {
+            side: Side::B,
+            next: 9_001,
+            heard: client,
+        },
+    ]
+}
+
+#[test]
+fn p98_a_train_is_heard_as_its_segments_one_by_one() {
+    let pki = Pki::new();
+    let hello = hello("www.bank.test", &pki);
+    let (mut carried, mut damaged, mut ahead) = (0, 0, 0);
+    for seed in 0..200 {
+        let mut dice = Dice(seed);
+        let (mut single, mut burst) = (worker(&pki, 8), worker(&pki, 8));
+        let (mut from_single, mut from_burst) = (Out::default(), Out::default());
+        let mut ends = splice(&mut single, &mut from_single, &hello);
+        splice(&mut burst, &mut from_burst, &hello);
+        let mut mono = Instant::from_secs(2);
+        for round in 0..40 {
+            mono += Duration::from_millis(dice.below(60));
+            let now = Now {
+                mono,
+                unix_us: mono.micros(),
+            };
+            for end in &mut ends {
+                let count = dice.below(24);
+                let frames: Vec<Vec<u8>> = (0..count).map(|_| end.segment(&mut dice)).collect();
+                let packets = || frames.iter().map(|frame| TestBuf(frame.clone()));
+                for packet in packets() {
+                    single.on_packet(SEGMENT, end.side, packet, now, &mut from_single);
+                }
+                burst.on_burst(SEGMENT, end.side, packets(), now, &mut from_burst);
+            }
+            single.poll(now, &mut from_single);
+            burst.poll(now, &mut from_burst);
+            // What was sent on is acknowledged by what its receiver sends next, most of the time.
+            for (side, frame) in &from_burst.frames {
+                if let Frame::Tcp(tcp) = parse(SEGMENT, frame) {
+                    let end = ends.iter_mut().find(|end| end.side == *side).unwrap();
+                    let told = tcp.seq + u32::try_from(tcp.payload_len()).unwrap();
+                    if dice.below(5) > 0 && told.gt(SeqNum(end.heard)) {
+                        end.heard = told.0;
+                    }
+                    carried += tcp.payload_len();
+                }
+            }
+            let (left, right) = (shape(&mut from_single, true), shape(&mut from_burst, true));
+            assert!(left == right, "seed {seed}, round {round}");
+            assert_eq!(from_single.discarded, from_burst.discarded, "seed {seed}");
+            assert_eq!(
+                single.next_timeout(mono),
+                burst.next_timeout(mono),
+                "seed {seed}, round {round}"
+            );
+        }
+        for counter in Counter::ALL {
+            let counts = [&from_single, &from_burst].map(|out| out.count_of(counter));
+            assert_eq!(counts[0], counts[1], "seed {seed}, {counter:?}");
+        }
+        damaged += from_burst.count_of(Counter::ChecksumErrors);
+        ahead += from_burst.count_of(Counter::TcpOutOfOrder);
+    }
+    assert!(carried > 1_000_000, "{carried} bytes went through");
+    assert!(damaged > 500 && ahead > 500, "{damaged} {ahead}");
+}
+
 #[test]
 fn a_session_fed_in_bursts_hears_the_same() {
     let request: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();

@@ -221,12 +221,14 @@ impl<V> FlowTable<V> {
 
     /// Reads what lookups of `hashes` will read, then has `touch` read what the caller will read of each value, and `follow`
     /// what lies behind it. The reads of one step do not depend on each other, so the cache misses of a whole batch overlap.
-    /// Hashes after the first [`WARM_FLOWS_MAX`] are left cold.
+    /// Flows that are not there may be inserted: of those that would make room for them, `leave` reads what their removal
+    /// will. Hashes after the first [`WARM_FLOWS_MAX`] are left cold.
     pub fn warm(
         &self,
         hashes: impl Iterator<Item = FlowHash> + Clone,
         touch: impl Fn(&V),
         follow: impl Fn(&V),
+        leave: impl Fn(&V),
     ) {
         let hashes = hashes.take(WARM_FLOWS_MAX);
         let mut seen = 0;
@@ -235,17 +237,47 @@ impl<V> FlowTable<V> {
         }
         black_box(seen);
         let mut slots = [NONE; WARM_FLOWS_MAX];
+        let mut strangers = 0;
         for (place, hash) in slots.iter_mut().zip(hashes) {
             *place = self.index.slot(hash.0, |_| true).unwrap_or(NONE);
-            seen ^= self
-                .heads
-                .get(*place as usize)
-                .map_or(NONE, |head| head.generation);
+            match self.heads.get(*place as usize) {
+                Some(head) => seen ^= head.generation,
+                None => strangers += 1,
+            }
         }
         black_box(seen);
-        let value = |slot: u32| self.values.get(slot as usize)?.as_ref();
-        slots.into_iter().filter_map(value).for_each(touch);
-        slots.into_iter().filter_map(value).for_each(follow);
+        self.warm_values(slots.into_iter(), touch, follow);
+        if strangers > 0 && self.free.first == NONE {
+            let oldest = self.places_of(self.evictable()).take(strangers);
+            oldest.filter_map(|slot| self.value(slot)).for_each(leave);
+        }
+    }
+
+    /// As [`warm`](Self::warm), for entries that are there.
+    pub fn warm_entries(
+        &self,
+        ids: impl Iterator<Item = FlowId> + Clone,
+        touch: impl Fn(&V),
+        follow: impl Fn(&V),
+    ) {
+        let mut seen = 0;
+        for id in ids.clone() {
+            let head = self.heads.get(id.index as usize);
+            seen ^= head.map_or(NONE, |head| head.generation);
+        }
+        black_box(seen);
+        self.warm_values(ids.map(|id| id.index), touch, follow);
+    }
+
+    fn warm_values(
+        &self,
+        slots: impl Iterator<Item = u32> + Clone,
+        touch: impl Fn(&V),
+        follow: impl Fn(&V),
+    ) {
+        let values = slots.filter_map(|slot| self.value(slot));
+        values.clone().for_each(touch);
+        values.for_each(follow);
     }
 
     /// The entry of a flow.
@@ -355,11 +387,7 @@ impl<V> FlowTable<V> {
 
     /// Takes out the oldest entry that may go. None when all are [`Retention::Kept`].
     pub fn evict_oldest(&mut self) -> Option<Evicted<V>> {
-        let oldest = if self.observed.first == NONE {
-            self.expendable.first
-        } else {
-            self.observed.first
-        };
+        let oldest = self.evictable().first;
         let generation = self.heads.get(oldest as usize)?.generation;
         self.remove(FlowId {
             index: oldest,
@@ -398,11 +426,7 @@ impl<V> FlowTable<V> {
     pub fn iter_kept_first(&self) -> impl Iterator<Item = (FlowId, &FlowKey, &V)> {
         [self.kept, self.expendable, self.observed]
             .into_iter()
-            .flat_map(|list| {
-                core::iter::successors(Some(list.first), |index| {
-                    self.heads.get(*index as usize).map(|head| head.next)
-                })
-            })
+            .flat_map(|list| self.places_of(list))
             .filter_map(|index| {
                 let head = self.heads.get(index as usize)?;
                 let value = self.values.get(index as usize)?.as_ref()?;
@@ -433,6 +457,26 @@ impl<V> FlowTable<V> {
                 };
                 value.as_ref().map(|value| (id, &head.key, value))
             })
+    }
+
+    /// The list whose oldest entry makes room first.
+    fn evictable(&self) -> List {
+        if self.observed.first == NONE {
+            self.expendable
+        } else {
+            self.observed
+        }
+    }
+
+    /// The slots of a list, oldest first, and then none.
+    fn places_of(&self, list: List) -> impl Iterator<Item = u32> {
+        core::iter::successors(Some(list.first), |index| {
+            self.heads.get(*index as usize).map(|head| head.next)
+        })
+    }
+
+    fn value(&self, slot: u32) -> Option<&V> {
+        self.values.get(slot as usize)?.as_ref()
     }
 
     fn head(&self, id: FlowId) -> Option<&Head> {

@@ -15,6 +15,14 @@ pub struct TimerId {
     generation: u32,
 }
 
+impl TimerId {
+    /// Names no timer, ever.
+    pub const NONE: Self = Self {
+        index: NONE,
+        generation: 0,
+    };
+}
+
 /// Timers of one core: a hierarchical wheel (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels").
 ///
 /// A timer's level is that of the highest digit, in base 64, in which its tick differs from the present one; its slot is

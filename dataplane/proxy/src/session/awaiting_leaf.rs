@@ -95,7 +95,7 @@ impl AwaitingLeaf {
     }
 
     fn ask(&self, session: &Session, turn: &mut Turn<'_>) -> Leaf {
-        let address = || turn.identity.server.ip().to_string();
+        let address = || turn.identity.server().ip().to_string();
         let request = ForgeRequest {
             ca: Arc::clone(&self.ca),
             origin: self.certificate.clone(),

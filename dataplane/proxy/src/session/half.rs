@@ -1,7 +1,7 @@
 //! One half of a session: the TCP connection to one real end, wearing the other end's clothes.
 
 use sluice_packet::{Instant, PathTemplate, SegmentId, Side, TcpSegment};
-use sluice_tcp::{CloseReason, Connection, Outgoing};
+use sluice_tcp::{CloseReason, Connection, Outgoing, Repairs};
 use sluice_telemetry::{Counter, DropReason};
 
 use crate::limits::LARGE_SEGMENT_BYTES_MAX;
@@ -16,8 +16,8 @@ pub(crate) struct Half {
     side: Side,
     /// Bytes at the end of what it was given to send that say only that nothing follows.
     pub(super) goodbye_bytes: u32,
-    /// Retransmissions and segments out of order already counted.
-    pub(super) counted: (u64, u64),
+    /// What is counted already.
+    counted: Repairs,
 }
 
 /// How frames to one real end leave.
@@ -68,8 +68,14 @@ impl Half {
             path,
             side,
             goodbye_bytes: 0,
-            counted: (0, 0),
+            counted: Repairs::default(),
         }
+    }
+
+    /// Reads what the next turn will read, for the cache: something that depends on it.
+    pub(super) fn warm(&self) -> u64 {
+        let path = self.path.header_bytes() as u64;
+        self.tcp.warm() ^ path ^ u64::from(self.goodbye_bytes)
     }
 
     /// Puts everything on the wire that may go now.
@@ -98,12 +104,13 @@ impl Half {
                 }
             }
         }
-        let stats = self.tcp.stats();
-        let (retransmits, out_of_order) = (stats.retransmits, stats.out_of_order);
-        let before = core::mem::replace(&mut self.counted, (retransmits, out_of_order));
-        if before != self.counted {
-            out.count(Counter::TcpRetransmits, retransmits - before.0);
-            out.count(Counter::TcpOutOfOrder, out_of_order - before.1);
+        let repairs = self.tcp.repairs();
+        if repairs != self.counted {
+            let before = core::mem::replace(&mut self.counted, repairs);
+            let retransmits = repairs.retransmits - before.retransmits;
+            let out_of_order = repairs.out_of_order - before.out_of_order;
+            out.count(Counter::TcpRetransmits, u64::from(retransmits));
+            out.count(Counter::TcpOutOfOrder, u64::from(out_of_order));
         }
     }
 

@@ -48,7 +48,7 @@ impl MeetingOrigin {
             &shared.tls,
             &OriginParameters {
                 server_name: hello.sni.as_deref(),
-                address: identity.server.ip(),
+                address: identity.server().ip(),
                 alpn: &hello.alpn,
                 trust: Arc::clone(trust),
                 minimum_key_bits,

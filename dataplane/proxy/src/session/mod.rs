@@ -36,7 +36,7 @@ use meeting_origin::MeetingOrigin;
 use relay::Relay;
 use splice::Splice;
 
-use crate::identity::Identity;
+use crate::identity::{Identity, Place};
 use crate::learn::Destination;
 use crate::limits::{
     CLOSED_LINGER, CLOSING_TIMEOUT, COLLECT_WINDOW_BYTES, HANDSHAKE_TIMEOUT, LEARNED_TTL,
@@ -59,6 +59,7 @@ pub(crate) enum Next {
 /// One session's turn: what it works with while it is serviced.
 pub(crate) struct Turn<'a> {
     pub(crate) flow: FlowId,
+    pub(crate) place: Place,
     pub(crate) identity: &'a Identity,
     pub(crate) shared: &'a mut Shared,
     pub(crate) now: Now,
@@ -289,7 +290,7 @@ impl Session {
 
     fn transmit(&mut self, turn: &mut Turn<'_>) {
         for half in [&mut self.client, &mut self.origin] {
-            half.transmit(turn.identity.segment, turn.now.mono, turn.out);
+            half.transmit(turn.place.segment, turn.now.mono, turn.out);
         }
     }
 
@@ -407,10 +408,10 @@ impl Session {
     /// Where and about whom this session's handshakes teach something.
     fn learned_about(&self, identity: &Identity) -> (Destination, IpAddr) {
         let destination = Destination {
-            server: identity.server,
+            server: identity.server(),
             sni: self.account.sni.clone(),
         };
-        (destination, identity.client.ip())
+        (destination, identity.client().ip())
     }
 
     /// A time that [`Self::next_timeout`] named has come.
@@ -477,20 +478,8 @@ impl Session {
 
     /// Reads what the next packet will read, for the cache: something that depends on it.
     pub(crate) fn warm(&self) -> u64 {
-        let half = |half: &Half| {
-            let (tcp, stats) = (&half.tcp, half.tcp.stats());
-            let buffers = tcp.memory_bytes() ^ tcp.send_space();
-            let ends = [
-                tcp.all_sent_acknowledged(),
-                tcp.peer_finished(),
-                tcp.is_closed(),
-            ];
-            let counted = stats.segments_received ^ stats.retransmits ^ half.counted.0;
-            ends.into_iter().fold(buffers as u64 ^ counted, |all, end| {
-                all << 1 ^ u64::from(end)
-            })
-        };
-        self.next_timeout().micros() ^ half(&self.client) ^ half(&self.origin)
+        let turn = self.deadline.micros() ^ self.active.micros() ^ self.account.bytes_to_origin;
+        turn ^ self.client.warm() ^ self.origin.warm()
     }
 
     /// True when the client's own connection is over: nothing is left to deliver to it.

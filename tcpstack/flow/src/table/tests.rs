@@ -39,9 +39,16 @@ fn in_found_changed_and_out() {
         hashes.into_iter(),
         |value| add(&touched, value),
         |value| add(&followed, value),
+        |_| panic!("there is room for the other one"),
     );
     // What is there is touched once, what is not is not.
     assert_eq!((touched.get(), followed.get()), (8, 8));
+    table.warm_entries(
+        [id].into_iter(),
+        |value| add(&touched, value),
+        |value| add(&followed, value),
+    );
+    assert_eq!((touched.get(), followed.get()), (16, 16));
     assert_eq!(
         table.remove(id),
         Some(Evicted {
@@ -53,6 +60,20 @@ fn in_found_changed_and_out() {
     assert_eq!((table.lookup(&key(7)), table.get(id)), (None, None));
     assert_eq!(table.remove(id), None);
     assert!(table.is_empty());
+}
+
+#[test]
+fn those_that_would_make_room_are_warmed_and_no_others() {
+    let mut table = FlowTable::new(4, SECRET);
+    insert(&mut table, 1, Retention::Kept);
+    for number in 2..5 {
+        insert(&mut table, number, Retention::Observed);
+    }
+    let left = core::cell::RefCell::new(Vec::new());
+    let leave = |value: &u32| left.borrow_mut().push(*value);
+    let hashes = [3, 70, 71].map(|number| table.hash(&key(number)));
+    table.warm(hashes.into_iter(), |_| {}, |_| {}, leave);
+    assert_eq!(*left.borrow(), [2, 3], "two are strangers");
 }
 
 #[test]
