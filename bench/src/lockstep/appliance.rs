@@ -2,20 +2,12 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sluice_packet::Instant;
 use sluice_pki::{LeafKey, LeafKeyError};
-use sluice_proxy::{
-    Generation, GenerationError, MemoryBudget, Now, PortMtus, Worker, WorkerError, WorkerSettings,
-};
+use sluice_proxy::{Generation, MemoryBudget, Now, PortMtus, Worker, WorkerError, WorkerSettings};
 use sluice_random::{CoreRandom, RandomError};
-use sluice_schema::{Certificate, Document, KeyId, Snapshot, load};
+use sluice_sim::{Authority, Issued, START_UNIX_S, SiteError, compile};
 use thiserror::Error;
-use zeroize::Zeroizing;
-
-/// Within the validity of every certificate made here: 2026-01-01.
-const START_UNIX_S: u64 = 1_767_225_600;
 
 const APPLIANCE: &str = r#"
 [appliance]
@@ -56,12 +48,9 @@ pub enum SetupError {
     /// A certificate cannot be made.
     #[error("a certificate cannot be made: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// The bench's own configuration is refused.
-    #[error("the bench's configuration is refused: {0}")]
-    Configuration(String),
-    /// The configuration cannot be compiled.
-    #[error("the bench's configuration cannot be compiled: {0}")]
-    Generation(#[from] GenerationError),
+    /// The bench's own configuration is refused, or cannot be compiled.
+    #[error(transparent)]
+    Site(#[from] SiteError),
     /// No leaf key.
     #[error("no leaf key can be made: {0}")]
     LeafKey(#[from] LeafKeyError),
@@ -79,17 +68,11 @@ pub enum SetupError {
     Traffic(String),
 }
 
-/// A certificate and its key.
-struct Issued {
-    der: CertificateDer<'static>,
-    pkcs8: Vec<u8>,
-}
-
 /// An appliance's configuration, and what its ends need to know.
 pub struct Appliance {
     generation: Arc<Generation>,
     leaf_key: Arc<LeafKey>,
-    trusted: CertificateDer<'static>,
+    trusted: Issued,
     site: Issued,
 }
 
@@ -99,20 +82,20 @@ impl Appliance {
     /// # Errors
     /// [`SetupError`].
     pub fn new() -> Result<Self, SetupError> {
-        let (trusted, _) = authority("Bench Trusted CA")?;
-        let (untrusted, _) = authority("Bench Untrusted CA")?;
-        let (root, issuer) = authority("Bench Origin Root")?;
-        let site = leaf("site-a.test", &issuer)?;
+        let trusted = Authority::new("Bench Trusted CA", None)?.issued;
+        let untrusted = Authority::new("Bench Untrusted CA", None)?.issued;
+        let root = Authority::new("Bench Origin Root", None)?;
+        let site = root.leaf(&["site-a.test"])?;
         let stored = [
             ("trusted-ca", &trusted),
             ("untrusted-ca", &untrusted),
-            ("origin-root", &root),
+            ("origin-root", &root.issued),
         ];
         let leaf_key = Arc::new(LeafKey::generate(&mut CoreRandom::new()?)?);
         Ok(Self {
-            generation: Arc::new(generation(&stored)?),
+            generation: compile(1, [APPLIANCE, PROFILE], &stored)?,
             leaf_key,
-            trusted: trusted.der,
+            trusted,
             site,
         })
     }
@@ -144,14 +127,13 @@ impl Appliance {
     }
 
     /// The authority whose leaves clients are to believe.
-    pub(crate) fn trusted(&self) -> CertificateDer<'static> {
-        self.trusted.clone()
+    pub(crate) fn trusted(&self) -> &Issued {
+        &self.trusted
     }
 
     /// Certificate and key of `site-a.test`, the origin.
-    pub(crate) fn site(&self) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        let key = PrivatePkcs8KeyDer::from(self.site.pkcs8.clone());
-        (self.site.der.clone(), PrivateKeyDer::Pkcs8(key))
+    pub(crate) fn site(&self) -> &Issued {
+        &self.site
     }
 }
 
@@ -161,65 +143,4 @@ pub(crate) fn at(mono: Instant) -> Now {
         mono,
         unix_us: START_UNIX_S * 1_000_000 + mono.micros(),
     }
-}
-
-fn authority(name: &str) -> Result<(Issued, Issuer<'static, KeyPair>), SetupError> {
-    let mut params = params(name, Vec::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate()?;
-    let issued = Issued {
-        der: params.self_signed(&key)?.der().clone(),
-        pkcs8: key.serialize_der(),
-    };
-    Ok((issued, Issuer::new(params, key)))
-}
-
-fn leaf(name: &str, issuer: &Issuer<'static, KeyPair>) -> Result<Issued, SetupError> {
-    let mut params = params(name, vec![name.to_owned()])?;
-    params.use_authority_key_identifier_extension = true;
-    let key = KeyPair::generate()?;
-    Ok(Issued {
-        der: params.signed_by(&key, issuer)?.der().clone(),
-        pkcs8: key.serialize_der(),
-    })
-}
-
-fn params(name: &str, names: Vec<String>) -> Result<CertificateParams, SetupError> {
-    let mut params = CertificateParams::new(names)?;
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = rcgen::date_time_ymd(2025, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2030, 1, 1);
-    Ok(params)
-}
-
-fn generation(stored: &[(&str, &Issued)]) -> Result<Generation, SetupError> {
-    let refused = |why: &dyn core::fmt::Debug| SetupError::Configuration(format!("{why:?}"));
-    let documents = [
-        ("appliance.toml", APPLIANCE),
-        ("profiles/bench.toml", PROFILE),
-    ]
-    .map(|(path, text)| Document {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    });
-    let configuration = load(&documents).map_err(|problems| refused(&problems))?;
-    let mut certificates = Vec::new();
-    for (number, (name, issued)) in (0..).zip(stored) {
-        certificates.push(Certificate {
-            name: name.parse().map_err(|error| refused(&error))?,
-            chain: vec![issued.der.to_vec()],
-            key: Some(KeyId(number)),
-        });
-    }
-    let snapshot = Snapshot {
-        generation: sluice_schema::Generation(1),
-        configuration,
-        certificates,
-    };
-    let key = |id: KeyId| {
-        let (_, issued) = stored.get(usize::try_from(id.0).ok()?)?;
-        Some(Zeroizing::new(issued.pkcs8.clone()))
-    };
-    Ok(Generation::compile(&snapshot, &key)?)
 }

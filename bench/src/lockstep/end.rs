@@ -52,18 +52,20 @@ impl Peers {
     pub(crate) fn new(appliance: &Appliance) -> Result<Self, SetupError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
-        roots.add(appliance.trusted())?;
+        for own in &appliance.trusted().chain {
+            roots.add(own.clone())?;
+        }
         let mut client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.resumption = Resumption::disabled();
         client.time_provider = Arc::new(Fixed);
-        let (certificate, key) = appliance.site();
+        let site = appliance.site();
         let server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)?;
+            .with_single_cert(site.chain.clone(), site.key())?;
         Ok(Self {
             client: Arc::new(client),
             server: Arc::new(server),

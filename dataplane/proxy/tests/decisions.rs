@@ -228,7 +228,7 @@ fn t71_f27_an_origin_that_asks_for_a_client_certificate_is_learned_and_bypassed(
     let origin = case.good();
     let mut roots = rustls::RootCertStore::empty();
     roots
-        .add(case.pki.origin_root.issued.leaf().clone())
+        .add(case.pki.origin_root.issued.chain[0].clone())
         .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
@@ -506,7 +506,7 @@ fn c02_c24_self_signed_and_misused_certificates_have_their_own_codes() {
     let case = Case::new();
     for (origin, code) in [
         (
-            world::certificates::self_signed("good.test"),
+            Issued::by_itself("good.test").unwrap(),
             DecisionCode::BlockOriginSelfSigned,
         ),
         (

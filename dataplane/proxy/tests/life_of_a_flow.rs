@@ -178,7 +178,7 @@ fn t77_f113_a_bypassed_flow_passes_byte_for_byte() {
     assert_eq!(world.client.heard, REPLY);
     assert_eq!(
         world.client.peer_certificate.as_deref(),
-        Some(origin.leaf().as_ref())
+        Some(origin.chain[0].as_ref())
     );
     assert_eq!(world.event().code, DecisionCode::BypassDomainException);
     assert_eq!(world.count(Counter::SessionsInspected), 0);
@@ -204,7 +204,7 @@ fn f2_f14_server_inspection_shows_the_certificate_that_the_sni_names() {
         );
         assert_eq!(
             world.client.peer_certificate.as_deref(),
-            Some(expected.leaf().as_ref())
+            Some(expected.chain[0].as_ref())
         );
         assert_eq!(world.event().code, DecisionCode::InspectedServer);
         assert_eq!(world.event().policy, "inbound");

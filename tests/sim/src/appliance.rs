@@ -24,7 +24,7 @@ use crate::random::Random;
 use crate::simulation::line;
 use ledger::Ledger;
 use output::{Exit, Way};
-pub use site::{ORIGIN_NAME, START_UNIX_S, Site, SiteError};
+pub use site::{ORIGIN_NAME, Site, SiteError, compile};
 
 /// The appliance's ports in the only segment there is.
 type Port = sluice_packet::Side;
@@ -177,7 +177,7 @@ impl Appliance {
     fn now(now: Instant) -> Now {
         Now {
             mono: now,
-            unix_us: START_UNIX_S * 1_000_000 + now.micros(),
+            unix_us: crate::certificates::START_UNIX_S * 1_000_000 + now.micros(),
         }
     }
 

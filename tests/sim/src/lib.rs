@@ -18,6 +18,7 @@
 mod appliance;
 mod application;
 mod between;
+mod certificates;
 pub mod draw;
 mod endpoint;
 mod engine;
@@ -30,11 +31,10 @@ pub mod seeds;
 mod simulation;
 mod tls;
 
-pub use appliance::{
-    Appliance, AppliancePlan, Expected, ORIGIN_NAME, START_UNIX_S, Site, SiteError,
-};
+pub use appliance::{Appliance, AppliancePlan, Expected, ORIGIN_NAME, Site, SiteError, compile};
 pub use application::{Application, ApplicationPlan, Mismatch, Pace};
 pub use between::Between;
+pub use certificates::{Authority, Issued, START_UNIX_S};
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Start};
 pub use independent::Independent;

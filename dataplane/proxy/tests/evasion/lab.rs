@@ -58,7 +58,7 @@ pub const EXCEPTED: &str = "www.bank.test";
 pub fn hello(name: &'static str) -> Said {
     let mut roots = RootCertStore::empty();
     roots
-        .add(PKI.trusted.issued.leaf().clone())
+        .add(PKI.trusted.issued.chain[0].clone())
         .expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

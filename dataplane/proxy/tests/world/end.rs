@@ -82,7 +82,7 @@ impl App {
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(root.issued.leaf().clone()).unwrap();
+        roots.add(root.issued.chain[0].clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)

@@ -31,20 +31,17 @@ use sluice_proxy::{
     ForgeDone, Generation, MemoryBudget, Now, PortMtus, SessionLoad, Worker, WorkerSettings,
 };
 use sluice_random::CoreRandom;
-use sluice_schema::{Certificate, CertificateName, Document, KeyId, Snapshot, load};
+use sluice_sim::compile;
 use sluice_telemetry::{Counter, FlowRecord};
-use zeroize::Zeroizing;
 
 #[allow(unused_imports, reason = "each test file uses its part of the world")]
 pub use certificates::Issued;
 pub use certificates::Pki;
 pub use end::{App, End};
 pub use output::Out;
+pub use sluice_sim::START_UNIX_S;
 
 pub const SEGMENT: SegmentId = SegmentId(0);
-
-/// 2026-01-01, in the middle of every certificate's validity that is not made otherwise.
-pub const START_UNIX_S: u64 = 1_767_225_600;
 
 pub const APPLIANCE: &str = r#"
 [appliance]
@@ -147,43 +144,8 @@ pub type Tamper = Box<dyn FnMut(Vec<u8>) -> Vec<Vec<u8>>>;
 pub type Router = Box<dyn FnMut(Side, Vec<u8>) -> Vec<Vec<u8>>>;
 
 pub fn generation(number: u64, settings: &Settings, pki: &Pki) -> Result<Arc<Generation>, String> {
-    let documents = [
-        Document {
-            path: "appliance.toml".to_owned(),
-            text: settings.appliance.clone(),
-        },
-        Document {
-            path: "profiles/test.toml".to_owned(),
-            text: settings.profile.clone(),
-        },
-    ];
-    let configuration = load(&documents).map_err(|problems| format!("{problems:#?}"))?;
-    let mut keys = Vec::new();
-    let mut certificates = Vec::new();
-    for (name, issued) in pki.stored() {
-        let key = KeyId(keys.len() as u64);
-        keys.push(issued.pkcs8.clone());
-        certificates.push(Certificate {
-            name: name
-                .parse::<CertificateName>()
-                .map_err(|error| error.to_string())?,
-            chain: issued.chain.iter().map(|der| der.to_vec()).collect(),
-            key: Some(key),
-        });
-    }
-    let snapshot = Snapshot {
-        generation: sluice_schema::Generation(number),
-        configuration,
-        certificates,
-    };
-    let key = |id: KeyId| {
-        keys.get(usize::try_from(id.0).ok()?)
-            .cloned()
-            .map(Zeroizing::new)
-    };
-    Generation::compile(&snapshot, &key)
-        .map(Arc::new)
-        .map_err(|error| error.to_string())
+    let documents = [settings.appliance.as_str(), &settings.profile];
+    compile(number, documents, &pki.stored()).map_err(|error| error.to_string())
 }
 
 impl World {

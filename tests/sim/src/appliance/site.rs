@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rcgen::KeyPair;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sluice_pki::LeafKey;
 use sluice_proxy::Generation;
@@ -15,11 +12,10 @@ use sluice_schema::{Certificate, CertificateName, Document, KeyId, Snapshot, loa
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::certificates::{Authority, Issued, START_UNIX_S};
+
 /// The name that an inspected client asks for.
 pub const ORIGIN_NAME: &str = "good.test";
-
-/// 2026-01-01, in the middle of every certificate's validity.
-pub const START_UNIX_S: u64 = 1_767_225_600;
 
 const APPLIANCE: &str = r#"
 [appliance]
@@ -71,20 +67,8 @@ fn wrong(error: impl core::fmt::Display) -> SiteError {
 pub struct Site {
     generation: Arc<Generation>,
     leaf_key: Arc<LeafKey>,
-    trusted: CertificateDer<'static>,
     clients: [Arc<ClientConfig>; 2],
     servers: [Arc<ServerConfig>; 2],
-}
-
-struct Issued {
-    der: CertificateDer<'static>,
-    pkcs8: Vec<u8>,
-}
-
-struct Authority {
-    params: CertificateParams,
-    key: KeyPair,
-    issued: Issued,
 }
 
 impl Site {
@@ -94,13 +78,11 @@ impl Site {
     /// [`SiteError`] says which part is wrong.
     pub fn new() -> Result<Self, SiteError> {
         let mut random = CoreRandom::new().map_err(wrong)?;
-        let authorities = [
-            Authority::new("Sluice Trusted CA", rsa_key()?)?,
-            Authority::new("Sluice Untrusted CA", elliptic_key()?)?,
-            Authority::new("Origin Root", elliptic_key()?)?,
-        ];
-        let [trusted, untrusted, root] = &authorities;
-        let origin = root.leaf(ORIGIN_NAME)?;
+        let authority = |name, key| Authority::new(name, key).map_err(wrong);
+        let trusted = &authority("Sluice Trusted CA", Some(rsa_key()?))?;
+        let untrusted = &authority("Sluice Untrusted CA", None)?;
+        let root = &authority("Origin Root", None)?;
+        let origin = root.leaf(&[ORIGIN_NAME]).map_err(wrong)?;
         let stored = [
             ("trusted-ca", &trusted.issued),
             ("untrusted-ca", &untrusted.issued),
@@ -109,9 +91,8 @@ impl Site {
         let client = |versions| client_config(trusted, versions);
         let server = |versions| server_config(&origin, &root.issued, versions);
         Ok(Self {
-            generation: generation(&stored)?,
+            generation: compile(1, [APPLIANCE, PROFILE], &stored)?,
             leaf_key: Arc::new(LeafKey::generate(&mut random).map_err(wrong)?),
-            trusted: trusted.issued.der.clone(),
             clients: [client(TLS13)?, client(TLS12)?],
             servers: [server(TLS13)?, server(TLS12)?],
         })
@@ -138,12 +119,6 @@ impl Site {
         let [tls13, older] = &self.servers;
         if tls12 { older } else { tls13 }
     }
-
-    /// The certificate of the appliance's CA, DER.
-    #[must_use]
-    pub fn trusted_ca(&self) -> &[u8] {
-        &self.trusted
-    }
 }
 
 type Versions = &'static [&'static rustls::SupportedProtocolVersion];
@@ -152,7 +127,9 @@ const TLS12: Versions = &[&rustls::version::TLS12];
 
 fn client_config(trusted: &Authority, versions: Versions) -> Result<Arc<ClientConfig>, SiteError> {
     let mut roots = RootCertStore::empty();
-    roots.add(trusted.issued.der.clone()).map_err(wrong)?;
+    for own in &trusted.issued.chain {
+        roots.add(own.clone()).map_err(wrong)?;
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
@@ -171,12 +148,11 @@ fn server_config(
     versions: Versions,
 ) -> Result<Arc<ServerConfig>, SiteError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(origin.pkcs8.clone()));
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(wrong)?
         .with_no_client_auth()
-        .with_single_cert(vec![origin.der.clone(), root.der.clone()], key)
+        .with_single_cert([&origin.chain[..], &root.chain].concat(), origin.key())
         .map_err(wrong)?;
     Ok(Arc::new(config))
 }
@@ -192,26 +168,35 @@ impl rustls::time_provider::TimeProvider for FixedTime {
     }
 }
 
-fn generation(stored: &[(&str, &Issued)]) -> Result<Arc<Generation>, SiteError> {
-    let document = |path: &str, text: &str| Document {
+/// A generation as the data plane compiles it from the appliance's document, its profile, and a certificate store: names with
+/// certificates and keys.
+///
+/// # Errors
+/// [`SiteError`]: the documents, or what the store lacks.
+pub fn compile(
+    number: u64,
+    [appliance, profile]: [&str; 2],
+    stored: &[(&str, &Issued)],
+) -> Result<Arc<Generation>, SiteError> {
+    let documents = [
+        ("appliance.toml", appliance),
+        ("profiles/profile.toml", profile),
+    ]
+    .map(|(path, text)| Document {
         path: path.to_owned(),
         text: text.to_owned(),
-    };
-    let documents = [
-        document("appliance.toml", APPLIANCE),
-        document("profiles/sim.toml", PROFILE),
-    ];
+    });
     let configuration = load(&documents).map_err(|problems| SiteError(format!("{problems:#?}")))?;
     let mut certificates = Vec::new();
-    for (number, (name, issued)) in (0..).zip(stored) {
+    for (key, (name, issued)) in (0..).zip(stored) {
         certificates.push(Certificate {
             name: name.parse::<CertificateName>().map_err(wrong)?,
-            chain: vec![issued.der.to_vec()],
-            key: Some(KeyId(number)),
+            chain: issued.chain.iter().map(|der| der.to_vec()).collect(),
+            key: Some(KeyId(key)),
         });
     }
     let snapshot = Snapshot {
-        generation: sluice_schema::Generation(1),
+        generation: sluice_schema::Generation(number),
         configuration,
         certificates,
     };
@@ -224,10 +209,6 @@ fn generation(stored: &[(&str, &Issued)]) -> Result<Arc<Generation>, SiteError> 
         .map_err(wrong)
 }
 
-fn elliptic_key() -> Result<KeyPair, SiteError> {
-    KeyPair::generate().map_err(wrong)
-}
-
 /// A key whose signatures a helper thread makes.
 fn rsa_key() -> Result<KeyPair, SiteError> {
     use aws_lc_rs::encoding::AsDer;
@@ -236,45 +217,4 @@ fn rsa_key() -> Result<KeyPair, SiteError> {
     let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().map_err(wrong)?;
     let der = PrivatePkcs8KeyDer::from(der.as_ref().to_vec());
     KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_RSA_SHA256).map_err(wrong)
-}
-
-fn params(names: Vec<String>, common_name: &str) -> Result<CertificateParams, SiteError> {
-    let mut params = CertificateParams::new(names).map_err(wrong)?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2040, 1, 1);
-    Ok(params)
-}
-
-impl Authority {
-    fn new(name: &str, key: KeyPair) -> Result<Self, SiteError> {
-        let mut params = params(Vec::new(), name)?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key).map_err(wrong)?;
-        let issued = Issued {
-            der: certificate.der().clone(),
-            pkcs8: key.serialize_der(),
-        };
-        Ok(Self {
-            params,
-            key,
-            issued,
-        })
-    }
-
-    fn leaf(&self, name: &str) -> Result<Issued, SiteError> {
-        let mut params = params(vec![name.to_owned()], name)?;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        let key = elliptic_key()?;
-        let issuer = Issuer::from_params(&self.params, &self.key);
-        let certificate = params.signed_by(&key, &issuer).map_err(wrong)?;
-        Ok(Issued {
-            der: certificate.der().clone(),
-            pkcs8: key.serialize_der(),
-        })
-    }
 }
