@@ -15,6 +15,8 @@ mod clients;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod fallback;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod floods;

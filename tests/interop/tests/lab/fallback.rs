@@ -1,0 +1,233 @@
+//! Failures inside the data plane that traffic survives.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use sluice_interop::{Curl, Lab, Response, Running, until};
+
+const SOON: Duration = Duration::from_secs(10);
+const SESSIONS: usize = 4;
+
+/// Replaces the signing authority by one with an RSA key, whose signatures helper threads make.
+fn sign_with_rsa(lab: &Lab, directory: &Path) -> std::path::PathBuf {
+    let path = |name: &str| directory.join(name);
+    let (key, certificate) = (path("ca.key"), path("ca.pem"));
+    let (key_text, text) = (key.display().to_string(), certificate.display().to_string());
+    let subject = format!("/CN={}", lab.inspected_issuer());
+    let words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "30",
+        "-subj",
+        &subject,
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+        "-keyout",
+        &key_text,
+        "-out",
+        &text,
+    ];
+    let made = lab.client(&words).unwrap();
+    assert!(made.ok(), "{made:?}");
+    let imported = lab
+        .sluice(&[
+            "certificate",
+            "import",
+            "sluice-ca",
+            &text,
+            "--key",
+            &key_text,
+            "--replace",
+        ])
+        .unwrap();
+    assert!(imported.ok(), "{imported:?}");
+    certificate
+}
+
+fn get(lab: &Lab, name: &str, anchor: &Path) -> Response {
+    Curl::get(&format!("https://{name}/"))
+        .with(&["-4", "--output", "/dev/null"])
+        .within(Duration::from_secs(20))
+        .send(lab, anchor)
+        .unwrap()
+}
+
+/// The clients of the sessions that are relayed, by port.
+fn relayed(lab: &Lab) -> BTreeSet<String> {
+    let shown = lab.sluice_json(&["show", "sessions"]).unwrap();
+    let sessions = shown.pointer("/sessions").and_then(Value::as_array);
+    sessions
+        .into_iter()
+        .flatten()
+        .filter(|session| session["phase"] == "relaying")
+        .map(|session| session["client"].to_string())
+        .collect()
+}
+
+fn told(lab: &Lab, event: &str) -> bool {
+    !lab.system_events(event).is_empty()
+}
+
+/// Halts the threads of the data plane whose name begins with `name`, until what is returned is dropped.
+fn halt(lab: &Lab, name: &str) -> Running {
+    let pid = lab.pid("dataplane").unwrap();
+    let program = lab.script("labkit/halt.py");
+    let running = lab
+        .start("appliance", &[&program, &pid.to_string(), name])
+        .unwrap();
+    assert!(until(SOON, || is_traced(pid, name)), "{name} goes on");
+    running
+}
+
+/// Whether a tracer has stopped every thread with such a name.
+fn is_traced(pid: u32, name: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let stats =
+        threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap());
+    let named = format!("({name}");
+    let states: Vec<bool> = stats
+        .filter(|stat| stat.contains(&named))
+        .map(|stat| stat.contains(") t "))
+        .collect();
+    !states.is_empty() && states.iter().all(|traced| *traced)
+}
+
+#[test]
+fn f22_helper_threads_that_stall_bring_fallback_and_sessions_go_on() {
+    let Some(mut lab) = Lab::with_appliance().unwrap() else {
+        return;
+    };
+    lab.spoil();
+    let lab = &lab;
+    let count = SESSIONS.to_string();
+    let mut load = lab
+        .start_load(&[
+            "--connect",
+            "10.201.2.2:443",
+            "--sni",
+            "good.lab.test",
+            "--connections",
+            &count,
+            "--concurrency",
+            &count,
+            "--requests-per-connection",
+            "1000000",
+            "--bytes",
+            "16384",
+            "--together",
+        ])
+        .unwrap();
+    assert!(until(SOON, || relayed(lab).len() == SESSIONS));
+    let under_way = relayed(lab);
+    let inspected = || lab.gauge("bytes-inspected-to-client").unwrap();
+
+    let directory = tempfile::tempdir().unwrap();
+    let anchor = sign_with_rsa(lab, directory.path());
+    let by_rsa = || get(lab, "good.lab.test", &anchor);
+    assert!(until(SOON, || by_rsa().exit == 0), "{:?}", by_rsa());
+
+    let halted = halt(lab, "helper-");
+    // The leaf of this name is not there yet: its client waits for it.
+    let waits = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| get(lab, "rsa.lab.test", &anchor));
+        assert!(
+            until(SOON, || told(lab, "layer2-fallback-entered")),
+            "{:?}",
+            lab.sluice(&["status"])
+        );
+        let entered = &lab.system_events("layer2-fallback-entered")[0];
+        assert_eq!(
+            entered.pointer("/system/reason"),
+            Some(&Value::from("helpers-stalled")),
+            "{entered}"
+        );
+
+        let passed = get(lab, "good.lab.test", &lab.facts.origin_anchor);
+        assert_eq!(
+            (passed.exit, passed.issuer.as_str()),
+            (0, Lab::ORIGIN_ISSUER),
+            "{passed:?}"
+        );
+        let event = lab.event(passed.local_port).unwrap();
+        assert_eq!(event.reason(), "bypass-layer2-fallback", "{event:?}");
+        let before = inspected();
+        assert!(
+            until(SOON, || inspected() > before),
+            "sessions under way stand still"
+        );
+        assert!(!told(lab, "layer2-fallback-left"));
+
+        drop(halted);
+        waiting.join().unwrap()
+    });
+    assert_eq!(
+        (waits.exit, waits.issuer.as_str()),
+        (0, lab.inspected_issuer()),
+        "{waits:?}"
+    );
+    assert!(until(SOON, || told(lab, "layer2-fallback-left")));
+    let again = by_rsa();
+    assert_eq!(
+        (again.exit, again.issuer.as_str()),
+        (0, lab.inspected_issuer()),
+        "{again:?}"
+    );
+    let before = inspected();
+    assert!(until(SOON, || inspected() > before));
+    let still = relayed(lab);
+    assert!(
+        still.is_superset(&under_way),
+        "{still:?}, {under_way:?} before"
+    );
+    assert!(load.runs());
+}
+
+#[test]
+fn f22_a_core_that_stops_polling_for_long_loses_no_session() {
+    let Some(mut lab) = Lab::with_appliance().unwrap() else {
+        return;
+    };
+    lab.spoil();
+    let load = lab
+        .start_load(&[
+            "--connect",
+            "10.201.2.2:443",
+            "--sni",
+            "good.lab.test",
+            "--connections",
+            "8",
+            "--concurrency",
+            "8",
+            "--requests-per-connection",
+            "2000",
+        ])
+        .unwrap();
+    until(Duration::from_secs(1), || false);
+    let halted = halt(&lab, "rte-worker");
+    let problem = || {
+        let status = lab.sluice_json(&["status"]).unwrap();
+        status["problems"].to_string()
+    };
+    let told = || problem().contains("core 1 has not polled for");
+    assert!(until(SOON, told), "{}", problem());
+    until(Duration::from_secs(2), || false);
+    drop(halted);
+    assert!(until(SOON, || !told()), "{}", problem());
+    let report = lab
+        .report(&load.wait(Duration::from_secs(120)).unwrap())
+        .unwrap();
+    assert_eq!(report["connections"]["failed"], 0, "{report}");
+    let response = get(&lab, "good.lab.test", &lab.facts.trust_anchor);
+    assert_eq!(
+        (response.exit, response.issuer.as_str()),
+        (0, lab.inspected_issuer()),
+        "{response:?}"
+    );
+}
