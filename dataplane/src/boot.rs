@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crossbeam_channel::{Sender, bounded};
 use dpdk::{Clock, Eal, EalConfig, Huge, Lcore, LcoreId, LcorePlacement, Mempool};
+use sluice_packet::key_tunnels;
 use sluice_pki::LeafKey;
 use sluice_proxy::{MemoryBudget, PortMtus, SessionLoad, WorkerSettings};
 use sluice_random::{CoreRandom, Source};
@@ -131,6 +132,9 @@ pub(crate) fn boot(
     let leaf_key = Arc::new(LeafKey::generate(&mut random)?);
     let mut hash_key = [0; 16];
     random.fill(&mut hash_key);
+    let mut tunnel_key = [0; 16];
+    random.fill(&mut tunnel_key);
+    key_tunnels(tunnel_key);
     let without_rdrand = match random.source() {
         Source::System(fault) => Some(fault.to_string()),
         Source::Rdrand | Source::Fixed => None,

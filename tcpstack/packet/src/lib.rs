@@ -49,6 +49,6 @@ pub use seq::SeqNum;
 pub use tcp::{TcpFlags, TcpSegment};
 pub use tcp_frame::TcpFrame;
 pub use time::Instant;
-pub use tunnel::{Encapsulation, TunnelId};
+pub use tunnel::{Encapsulation, TunnelId, key_tunnels};
 pub use urgent::clear_urgent;
 pub use vlan::VlanStack;

@@ -1,8 +1,11 @@
 //! One layer of encapsulation: IP in IP (RFC 2003, RFC 2473, RFC 4213) and GRE (RFC 2784, RFC 2890).
 
 use core::fmt;
+use core::hash::Hasher;
 use core::net::{IpAddr, Ipv6Addr};
+use std::sync::OnceLock;
 
+use siphasher::sip::SipHasher13;
 use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
 
 use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, be16};
@@ -12,10 +15,19 @@ use crate::{Opaque, TcpFrame};
 
 /// Names the tunnel a flow is in, both directions alike: a digest of kind, key and both ends of the tunnel.
 ///
-/// It keeps flows apart that have the same inner addresses. It is no secret: whoever can write the outer header of a frame
-/// can write any tunnel's.
+/// It keeps flows apart that have the same inner addresses. It has 32 bits, so that a flow's key stays small, and it is keyed
+/// ([`key_tunnels`]): whoever sends tunnelled traffic cannot choose two tunnels of one name, and is not told when he has
+/// met some by chance.
 #[derive(Copy, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TunnelId([u8; 4]);
+
+static KEY: OnceLock<[u8; 16]> = OnceLock::new();
+
+/// Keys the names of tunnels, once per process and before its first packet. False when that has happened before: names
+/// that are in use must not change. Without it they are the same in every process.
+pub fn key_tunnels(key: [u8; 16]) -> bool {
+    KEY.set(key).is_ok()
+}
 
 impl TunnelId {
     /// In no tunnel.
@@ -35,6 +47,10 @@ impl TunnelId {
 
     /// The tunnel between the ends of `outer`.
     pub(crate) fn of(outer: &Ip, gre: Option<Gre>) -> Self {
+        Self::keyed(KEY.get().unwrap_or(&[0; 16]), outer, gre)
+    }
+
+    fn keyed(key: &[u8; 16], outer: &Ip, gre: Option<Gre>) -> Self {
         let octets = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
             IpAddr::V6(ip) => ip.octets(),
@@ -50,13 +66,12 @@ impl TunnelId {
             Some(Gre { key: None }) => 1 << 32,
             Some(Gre { key: Some(key) }) => 2 << 32 | u64::from(key),
         };
-        let bytes = low.into_iter().chain(high).chain(kind.to_be_bytes());
-        // FNV-1a.
-        let digest = bytes.fold(0xcbf2_9ce4_8422_2325u64, |digest, byte| {
-            (digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        let folded = ((digest ^ digest >> 32) & 0xffff_ffff) as u32;
-        Self::from_u32(folded.max(1))
+        let mut hasher = SipHasher13::new_with_key(key);
+        hasher.write(&low);
+        hasher.write(&high);
+        hasher.write_u64(kind);
+        let digest = (hasher.finish() & 0xffff_ffff) as u32;
+        Self::from_u32(digest.max(1))
     }
 }
 
@@ -330,5 +345,64 @@ pub(crate) fn decapsulated(inner: u8, outer: u8) -> u8 {
         // ECT(1) overrides ECT(0).
         (0b10, 0b01) => inner & !ECN_MASK | 0b01,
         _ => inner,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn outer(source: &str, destination: &str) -> Ip {
+        Ip {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: 0,
+            dont_fragment: false,
+            protocol: PROTOCOL_GRE,
+            header_len: 20,
+            total_len: 100,
+            fragment: None,
+        }
+    }
+
+    #[test]
+    fn f6_both_directions_of_a_tunnel_have_one_name_and_every_part_of_it_counts() {
+        let there = outer("192.0.2.1", "192.0.2.2");
+        let name = |outer: &Ip, gre| TunnelId::keyed(&[7; 16], outer, gre);
+        let back = outer("192.0.2.2", "192.0.2.1");
+        assert_eq!(name(&there, None), name(&back, None));
+        let gre = |key| Some(Gre { key });
+        let names = [
+            name(&there, None),
+            name(&there, gre(None)),
+            name(&there, gre(Some(0))),
+            name(&there, gre(Some(1))),
+            name(&outer("192.0.2.1", "192.0.2.3"), None),
+            name(&outer("::1", "::2"), None),
+        ];
+        for (at, one) in names.iter().enumerate() {
+            assert_ne!(*one, TunnelId::NONE);
+            assert!(!names[at + 1..].contains(one), "{names:?}");
+        }
+    }
+
+    /// A pair can be found for any key that is known. For another one it is good for nothing.
+    #[test]
+    fn f6_two_tunnels_that_share_a_name_under_one_key_do_not_under_another() {
+        let outer = outer("192.0.2.1", "192.0.2.2");
+        let name = |key, gre| TunnelId::keyed(&[key; 16], &outer, Some(Gre { key: Some(gre) }));
+        let mut seen = HashMap::new();
+        let mut pairs = (0..1 << 18).filter_map(|gre| {
+            let other = seen.insert(name(0, gre).to_u32(), gre)?;
+            Some((other, gre))
+        });
+        for (one, other) in pairs.by_ref().take(3) {
+            assert_eq!(name(0, one), name(0, other));
+            assert_ne!(name(1, one), name(1, other), "{one} and {other}");
+        }
+        assert!(pairs.next().is_some(), "there are more of them");
     }
 }
