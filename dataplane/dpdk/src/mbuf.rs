@@ -216,6 +216,10 @@ impl PacketBuf for Mbuf {
     fn truncate(&mut self, len: usize) {
         Self::truncate(self, len);
     }
+
+    fn buffer_bytes(&self) -> usize {
+        size_of::<rte_mbuf>() + usize::from(self.field::<u16>(dpdk_sys::DPDK_SHIM_MBUF_BUF_LEN))
+    }
 }
 
 impl Drop for Mbuf {

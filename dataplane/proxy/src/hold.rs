@@ -41,7 +41,7 @@ pub(crate) struct Hold<B> {
     start: SeqNum,
     bytes: Vec<u8>,
     bytes_max: usize,
-    /// Bytes of the packets themselves.
+    /// Bytes of the packets' buffers.
     packet_bytes: usize,
 }
 
@@ -104,7 +104,7 @@ impl<B: PacketBuf> Hold<B> {
             return (Kept::Duplicate, Some(packet));
         }
         let repeated = begin < self.bytes.len();
-        self.packet_bytes += packet.frame().len();
+        self.packet_bytes += packet.buffer_bytes();
         self.items.push(Item {
             packet,
             seq: frame.seq,
@@ -126,6 +126,7 @@ impl<B: PacketBuf> Hold<B> {
         if self.items.len() >= HELD_PACKETS_MAX {
             return Some(packet);
         }
+        self.packet_bytes += packet.buffer_bytes();
         self.items.push(Item {
             packet,
             seq: frame.seq,
@@ -145,7 +146,7 @@ impl<B: PacketBuf> Hold<B> {
         Unconfirmed::new(self.start, self.bytes)
     }
 
-    /// Bytes of the packets held and of what was read from them.
+    /// Bytes of the buffers of the packets held and of what was read from them.
     pub(crate) fn held_bytes(&self) -> usize {
         self.packet_bytes + self.bytes.capacity()
     }

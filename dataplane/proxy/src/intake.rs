@@ -11,7 +11,8 @@ use crate::output::{Effects, Finishing, ForgeJob, Output, WriteUnfinished};
 use crate::worker::{Worker, forward, touch};
 
 impl<B: PacketBuf> Worker<B> {
-    /// A datagram that another core put together from fragments, of a flow that this core owns.
+    /// A datagram that another core put together from fragments, of a flow that this core owns, or itself a fragment of a
+    /// datagram that is put together here.
     pub fn on_reassembled(
         &mut self,
         segment: SegmentId,
@@ -37,27 +38,30 @@ impl<B: PacketBuf> Worker<B> {
             forward(segment, from, packet, out);
             return;
         }
-        let Some(mut packet) = self.reassemble(from, packet, fragment, now, out) else {
-            return;
-        };
-        for _ in 1..REASSEMBLIES_PER_PACKET_MAX {
-            let Frame::Fragment(fragment) = parse(segment, packet.frame()) else {
-                break;
+        let (mut packet, mut fragment) = (packet, *fragment);
+        loop {
+            let Some(whole) = self.reassemble(from, packet, &fragment, now, out) else {
+                return;
             };
-            match self.reassemble(from, packet, &fragment, now, out) {
-                Some(whole) => packet = whole,
-                None => return,
+            let frame = parse(segment, whole.frame());
+            match frame {
+                // Fragments of fragments of fragments: nobody honest does that.
+                Frame::Fragment(_) if whole.reassemblies() >= REASSEMBLIES_PER_PACKET_MAX => {
+                    out.discard(whole, DropReason::FragmentMalformed);
+                    return;
+                }
+                Frame::Fragment(_) => {}
+                _ => out.count(Counter::DatagramsReassembled, 1),
             }
-        }
-        out.count(Counter::DatagramsReassembled, 1);
-        let frame = parse(segment, packet.frame());
-        if let Frame::Fragment(_) = frame {
-            // Fragments of fragments of fragments: nobody honest does that.
-            out.discard(packet, DropReason::FragmentMalformed);
-            return;
-        }
-        if let Some(packet) = out.0.reassembled(segment, from, packet) {
-            self.on_frame(segment, from, packet, &frame, None, now, out);
+            // Fragments within a tunnel meet on one core too, however each of them came there.
+            let Some(mine) = out.0.reassembled(segment, from, whole) else {
+                return;
+            };
+            let Frame::Fragment(within) = frame else {
+                self.on_frame(segment, from, mine, &frame, None, now, out);
+                return;
+            };
+            (packet, fragment) = (mine, within);
         }
     }
 

@@ -413,6 +413,37 @@ fn e111_a_bypassed_flow_in_fragments_passes_fragment_by_fragment_as_it_came() {
     }
 }
 
+/// Some of a datagram's fragments could die behind the appliance, and make room for those of another one.
+#[test]
+fn e111_fragments_with_different_hop_limits_leave_with_the_smallest() {
+    const TTL: usize = IP + 8;
+    let mut world = world_to("www.bank.test", false);
+    let mut id = 0;
+    world.router = Some(Box::new(move |side, frame| {
+        id += 1;
+        let mut parts = cut::fragments(&frame, id, 64);
+        if side == Side::A && parts.len() > 1 {
+            for (number, part) in (0..).zip(&mut parts) {
+                part[TTL] = 9 - number % 2;
+                cut::mend(part);
+            }
+        }
+        parts
+    }));
+    world.run(LONG);
+    assert_eq!(world.origin.heard, REQUEST);
+    assert_eq!(world.count(Counter::SessionsInspected), 0);
+    let fragmented = |frame: &&Vec<u8>| frame[IP + 6] & 0x3f != 0 || frame[IP + 7] != 0;
+    let left: Vec<u8> = world
+        .wire_to_origin
+        .iter()
+        .filter(fragmented)
+        .map(|frame| frame[TTL])
+        .collect();
+    assert!(left.len() > 2);
+    assert!(left.iter().all(|ttl| *ttl == 8), "{left:?}");
+}
+
 #[test]
 fn e111_overlapping_fragments_never_reach_the_origin() {
     for v6 in [false, true] {

@@ -25,7 +25,8 @@ pub enum Unreassembled {
     /// The very fragment is held already.
     Duplicate,
     /// A length that is no multiple of eight before the end, an end that moves, bytes behind the end, a datagram longer than
-    /// 65,535 bytes, a wrong header checksum, or congestion marks that contradict each other.
+    /// 65,535 bytes, a wrong header checksum, congestion marks that contradict each other, or options or extension headers
+    /// that not all of them have.
     Malformed,
     /// More of them than a datagram may have.
     TooMany,
@@ -52,6 +53,11 @@ impl Unreassembled {
 /// A datagram of which no byte was sent twice is given on as what it is, with its fragments as they came; of any other
 /// nothing is given on: what one receiver makes of an overlap is not what the next one makes of it. So a tiny first fragment
 /// (RFC 1858), or a second one that rewrites its ports (RFC 3128), never reaches anybody alone.
+///
+/// Neither do fragments reach anybody that would not share the fate of the others. Where they could differ in hop limit,
+/// Ethernet address or class, of two datagrams with one identification a first fragment of the one and a second of the other
+/// could die on the way, and the receiver would put together what nobody has seen. All wear the header of the first, with
+/// the smallest hop limit of any.
 pub struct Reassembler<B> {
     datagrams: BTreeMap<Key, Datagram<B>>,
     /// When each of them is given up. The number tells those of one moment apart.
@@ -66,7 +72,6 @@ type Key = (FragmentKey, bool);
 struct Datagram<B> {
     deadline: (Instant, u64),
     parts: Vec<Part<B>>,
-    first: Option<FragmentFrame>,
     /// Bytes of the datagram's data, once the last fragment has said it.
     end: Option<usize>,
     received: usize,
@@ -78,8 +83,15 @@ struct Datagram<B> {
 
 struct Part<B> {
     packet: Packet<B>,
-    offset: usize,
-    payload: core::ops::Range<usize>,
+    fragment: FragmentFrame,
+    /// Bytes of its buffers, as they were counted when it came.
+    charged: usize,
+}
+
+impl<B> Part<B> {
+    const fn offset(&self) -> usize {
+        self.fragment.offset as usize
+    }
 }
 
 impl<B: PacketBuf> Reassembler<B> {
@@ -101,7 +113,7 @@ impl<B: PacketBuf> Reassembler<B> {
         self.packets
     }
 
-    /// Bytes of the frames held now.
+    /// Bytes of the buffers of the frames held now.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
@@ -124,7 +136,7 @@ impl<B: PacketBuf> Reassembler<B> {
         }
         let key = (fragment.key, side == Side::A);
         let frames = packet.frames();
-        let len = packet.frame().len();
+        let len = packet.buffer_bytes();
         if !self.datagrams.contains_key(&key) {
             self.make_room(FRAGMENTED_DATAGRAMS_MAX - 1, 0, 0, give_back);
         }
@@ -151,16 +163,18 @@ impl<B: PacketBuf> Reassembler<B> {
         if !complete {
             return None;
         }
-        let datagram = self.end(&key)?;
+        let mut datagram = self.end(&key)?;
         match datagram.whole() {
             Some(frame) => {
                 let mut fragments = Vec::with_capacity(datagram.parts.len());
+                let mut reassemblies = 0;
                 for part in datagram.parts {
                     self.packets -= part.packet.frames();
-                    self.bytes -= part.packet.frame().len();
+                    self.bytes -= part.charged;
+                    reassemblies = reassemblies.max(part.packet.reassemblies());
                     part.packet.each(&mut |fragment| fragments.push(fragment));
                 }
-                Some(Packet::reassembled(frame, fragments))
+                Some(Packet::reassembled(frame, fragments, reassemblies + 1))
             }
             None => {
                 self.release(datagram.parts, Unreassembled::Malformed, give_back);
@@ -203,7 +217,6 @@ impl<B: PacketBuf> Reassembler<B> {
             Datagram {
                 deadline,
                 parts: Vec::new(),
-                first: None,
                 end: None,
                 received: 0,
                 marks: 0,
@@ -253,7 +266,7 @@ impl<B: PacketBuf> Reassembler<B> {
     ) {
         for part in parts {
             self.packets -= part.packet.frames();
-            self.bytes -= part.packet.frame().len();
+            self.bytes -= part.charged;
             each(part.packet, why, give_back);
         }
     }
@@ -279,20 +292,20 @@ impl<B: PacketBuf> Datagram<B> {
             return Err(Unreassembled::Malformed);
         }
         for part in &self.parts {
-            let part_end = part.offset + part.payload.len();
-            if end <= part.offset || part_end <= begin {
+            let part_end = part.offset() + part.fragment.payload_len();
+            if end <= part.offset() || part_end <= begin {
                 continue;
             }
-            let same = (part.offset, part_end) == (begin, end)
+            let same = (part.offset(), part_end) == (begin, end)
                 && self.end.is_some_and(|known| known == end) == last
-                && part.packet.frame().get(part.payload.clone()) == Some(data);
+                && part.fragment.payload(part.packet.frame()) == data;
             return Err(if same {
                 Unreassembled::Duplicate
             } else {
                 Unreassembled::Overlap
             });
         }
-        if last && (self.end.is_some() || self.parts.iter().any(|part| part.offset > begin)) {
+        if last && (self.end.is_some() || self.parts.iter().any(|part| part.offset() > begin)) {
             return Err(Unreassembled::Malformed);
         }
         if self.end.is_some_and(|known| end > known) {
@@ -305,18 +318,15 @@ impl<B: PacketBuf> Datagram<B> {
     }
 
     fn put(&mut self, packet: Packet<B>, fragment: &FragmentFrame) {
-        if fragment.offset == 0 {
-            self.first = Some(*fragment);
-        }
         if !fragment.more {
             self.end = Some(usize::from(fragment.offset) + fragment.payload_len());
         }
         self.received += fragment.payload_len();
         self.marks |= 1 << Ecn::of_traffic_class(fragment.traffic_class).bits();
         self.parts.push(Part {
+            charged: packet.buffer_bytes(),
             packet,
-            offset: usize::from(fragment.offset),
-            payload: fragment.payload_range(),
+            fragment: *fragment,
         });
     }
 
@@ -324,22 +334,52 @@ impl<B: PacketBuf> Datagram<B> {
         self.end == Some(self.received)
     }
 
-    /// The frame that was cut.
-    fn whole(&self) -> Option<Vec<u8>> {
-        let (first, end) = (self.first.as_ref()?, self.end?);
-        let holder = self.parts.iter().find(|part| part.offset == 0)?;
-        let mark = whole_mark(self.marks)?;
-        let mut frame = first.header_of_whole(holder.packet.frame(), end, mark.bits())?;
+    /// The frame that was cut. Its fragments are alike afterwards, whatever becomes of them.
+    fn whole(&mut self) -> Option<Vec<u8>> {
+        let end = self.end?;
+        let mark = whole_mark(self.marks)?.bits();
+        let limits = self.parts.iter().map(|part| {
+            let frame = part.packet.frame();
+            part.fragment.hop_limit(frame)
+        });
+        let hop_limit = limits.min()??;
+        let holder = self.parts.iter().find(|part| part.offset() == 0)?;
+        let (first, first_frame) = (holder.fragment, holder.packet.frame());
+        let mut frame = first.header_of_whole(first_frame, end, hop_limit, mark)?;
         let header = frame.len();
         frame.resize(header + end, 0);
         for part in &self.parts {
-            let from = part.packet.frame().get(part.payload.clone())?;
-            let begin = header + part.offset;
+            let from = part.fragment.payload(part.packet.frame());
+            let begin = header + part.offset();
             frame
                 .get_mut(begin..begin + from.len())?
                 .copy_from_slice(from);
         }
+        let first_frame = first_frame.get(..first.payload_range().start)?.to_vec();
+        for part in &mut self.parts {
+            part.wear((&first, &first_frame), hop_limit, mark)?;
+        }
         Some(frame)
+    }
+}
+
+impl<B: PacketBuf> Part<B> {
+    /// Puts the header of the first fragment on. What is right already is left alone; what was itself put together cannot be
+    /// changed any more.
+    fn wear(&mut self, first: (&FragmentFrame, &[u8]), hop_limit: u8, mark: u8) -> Option<()> {
+        let frame = self.packet.frame();
+        let worn = self.fragment.header_worn(frame, first, hop_limit, mark)?;
+        if frame.starts_with(&worn) {
+            return Some(());
+        }
+        let Packet::Whole(frame) = &mut self.packet else {
+            return None;
+        };
+        frame
+            .frame_mut()
+            .get_mut(..worn.len())?
+            .copy_from_slice(&worn);
+        Some(())
     }
 }
 

@@ -11,6 +11,9 @@ pub trait PacketBuf {
     /// Shortens the frame to `len` bytes; a frame that is no longer than that is left alone.
     fn truncate(&mut self, len: usize);
 
+    /// Bytes of memory that the frame keeps from others: those of its whole buffer, however short the frame is.
+    fn buffer_bytes(&self) -> usize;
+
     /// What the port that received the frame has checked.
     fn verified(&self) -> Verified {
         Verified::Nothing
@@ -44,5 +47,9 @@ impl PacketBuf for TestBuf {
 
     fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
+    }
+
+    fn buffer_bytes(&self) -> usize {
+        self.0.capacity()
     }
 }

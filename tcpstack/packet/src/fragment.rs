@@ -116,13 +116,88 @@ impl FragmentFrame {
                 .is_some_and(|header| Ipv4Packet::new_unchecked(header).verify_checksum())
     }
 
+    /// The hop limit, in `frame`, which this was parsed from.
+    #[must_use]
+    pub fn hop_limit(&self, frame: &[u8]) -> Option<u8> {
+        frame.get(self.hop_limit_at()).copied()
+    }
+
+    fn hop_limit_at(&self) -> usize {
+        usize::from(self.l3_offset) + if self.key.source.is_ipv4() { 8 } else { 7 }
+    }
+
+    /// Everything before this part's data as it is when it wears the header of `first`, the first fragment of the same datagram,
+    /// which was parsed from `first_frame`, with this hop limit and congestion mark. Its own are only lengths, its place in the
+    /// datagram, and the identification of a tunnel's datagram around it. It may be cut again on its way.
+    ///
+    /// None when one of them has options or extension headers that the other has not.
+    #[must_use]
+    pub fn header_worn(
+        &self,
+        frame: &[u8],
+        (first, first_frame): (&Self, &[u8]),
+        hop_limit: u8,
+        ecn: u8,
+    ) -> Option<Vec<u8>> {
+        let layout = |part: &Self| {
+            let header = part.part.header_at;
+            (part.link_len, part.l3_offset, header, part.payload_start)
+        };
+        if layout(self) != layout(first) {
+            return None;
+        }
+        let (link, start) = (usize::from(self.link_len), usize::from(self.l3_offset));
+        let end = self.payload_range().start;
+        let mut worn = first_frame.get(..end)?.to_vec();
+        *worn.get_mut(self.hop_limit_at())? = hop_limit;
+        let own = frame.get(..end)?;
+        if self.key.source.is_ipv4() {
+            let mut ip = Ipv4Packet::new_unchecked(worn.get_mut(start..)?);
+            let more = self.more;
+            ip.set_total_len(u16::try_from(end - start + self.payload_len()).ok()?);
+            ip.clear_flags();
+            ip.set_more_frags(more);
+            ip.set_frag_offset(self.offset);
+            ip.set_ecn(ecn);
+            ip.fill_checksum();
+        } else {
+            let own_at = start + self.part.header_at;
+            // What the fragment header announces is the whole's and stands in the first one; only the place is a part's own.
+            worn.get_mut(own_at + 2..own_at + 4)?
+                .copy_from_slice(own.get(own_at + 2..own_at + 4)?);
+            let payload = end - start - IPV6_HEADER_BYTES + self.payload_len();
+            let mut ip = Ipv6Packet::new_unchecked(worn.get_mut(start..)?);
+            ip.set_payload_len(u16::try_from(payload).ok()?);
+            ip.set_traffic_class(ip.traffic_class() & !0b11 | ecn);
+        }
+        if start > link {
+            let outer = worn.get_mut(link..)?;
+            if outer.first()? >> 4 == 4 {
+                // What may be cut already stays so.
+                let own = own.get(link + 4..link + 8)?;
+                let flags = own.get(2)? & outer.get(6)?;
+                let place = outer.get_mut(4..8)?;
+                place.copy_from_slice(own);
+                *place.get_mut(2)? = flags;
+            }
+            lengthened(outer, start - link, end - start + self.payload_len())?;
+        }
+        Some(worn)
+    }
+
     /// The frame of the whole datagram up to its data, which is to be `data_len` bytes, made from `frame`, the first
     /// fragment, which this was parsed from: layer 2, outer headers, and the header without what makes it a fragment's, all
-    /// lengths and IPv4 header checksums right. `ecn` is the whole's congestion mark.
+    /// lengths and IPv4 header checksums right. `ecn` is the whole's congestion mark, `hop_limit` its hop limit.
     ///
     /// None when this is not the first fragment, or a length field cannot say how long the whole is.
     #[must_use]
-    pub fn header_of_whole(&self, frame: &[u8], data_len: usize, ecn: u8) -> Option<Vec<u8>> {
+    pub fn header_of_whole(
+        &self,
+        frame: &[u8],
+        data_len: usize,
+        hop_limit: u8,
+        ecn: u8,
+    ) -> Option<Vec<u8>> {
         if self.offset != 0 {
             return None;
         }
@@ -135,6 +210,7 @@ impl FragmentFrame {
             ip.set_total_len(u16::try_from(total).ok()?);
             ip.clear_flags();
             ip.set_frag_offset(0);
+            ip.set_hop_limit(hop_limit);
             ip.set_ecn(ecn);
             ip.fill_checksum();
         } else {
@@ -145,6 +221,7 @@ impl FragmentFrame {
             let payload = whole.len() - start - IPV6_HEADER_BYTES + data_len;
             let mut ip = Ipv6Packet::new_unchecked(whole.get_mut(start..)?);
             ip.set_payload_len(u16::try_from(payload).ok()?);
+            ip.set_hop_limit(hop_limit);
             ip.set_traffic_class(ip.traffic_class() & !0b11 | ecn);
         }
         if start > usize::from(self.link_len) {

@@ -92,3 +92,16 @@ fn the_hold_is_bounded_in_bytes_and_packets() {
     }
     assert_eq!(offer(&mut hold, 100, b"z"), Kept::Full);
 }
+
+#[test]
+fn e112_tiny_held_segments_are_charged_with_the_whole_buffers_that_they_keep() {
+    let mut hold = Hold::new(START, 1000);
+    for number in 1..=4 {
+        // A byte of payload in a buffer of 2,000.
+        assert_eq!(offer(&mut hold, number * 2, b"x"), held(0));
+        let least = usize::try_from(number).unwrap() * 2_000;
+        assert!(hold.held_bytes() >= least, "{}", hold.held_bytes());
+    }
+    assert_eq!(hold.release().count(), 4);
+    assert_eq!(hold.held_bytes(), 0);
+}

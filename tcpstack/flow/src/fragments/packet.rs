@@ -20,16 +20,28 @@ pub struct Reassembled<B> {
     pub fragments: Vec<B>,
     /// The frame is not what the fragments say any more.
     pub changed: bool,
+    /// Times that fragments were put together to make it: once more for each layer that was cut.
+    pub reassemblies: usize,
 }
 
 impl<B> Packet<B> {
     /// From the whole frame and the fragments that it was made of.
-    pub(crate) fn reassembled(frame: Vec<u8>, fragments: Vec<B>) -> Self {
+    pub(crate) fn reassembled(frame: Vec<u8>, fragments: Vec<B>, reassemblies: usize) -> Self {
         Self::Reassembled(Box::new(Reassembled {
             frame,
             fragments,
             changed: false,
+            reassemblies,
         }))
+    }
+
+    /// Times that fragments were put together to make it.
+    #[must_use]
+    pub fn reassemblies(&self) -> usize {
+        match self {
+            Self::Whole(_) => 0,
+            Self::Reassembled(parts) => parts.reassemblies,
+        }
     }
 
     /// Frames of the wire in it.
@@ -74,6 +86,16 @@ impl<B: PacketBuf> PacketBuf for Packet<B> {
             Self::Reassembled(parts) => {
                 parts.changed |= len < parts.frame.len();
                 parts.frame.truncate(len);
+            }
+        }
+    }
+
+    fn buffer_bytes(&self) -> usize {
+        match self {
+            Self::Whole(frame) => frame.buffer_bytes(),
+            Self::Reassembled(parts) => {
+                let fragments = parts.fragments.iter().map(PacketBuf::buffer_bytes);
+                parts.frame.capacity() + fragments.sum::<usize>()
             }
         }
     }

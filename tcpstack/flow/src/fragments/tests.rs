@@ -5,6 +5,8 @@ use sluice_packet::{
     VlanStack, emit, parse,
 };
 
+mod fate;
+
 const SEGMENT: SegmentId = SegmentId(0);
 const NOW: Instant = Instant::from_secs(1);
 
