@@ -276,8 +276,7 @@ impl Turn<'_> {
                 }
                 Command::Fallback(reasons) => {
                     self.fallback = reasons;
-                    let on = !reasons.is_empty();
-                    self.worker.set_fallback(on, now, &mut self.wire);
+                    self.worker.set_fallback(reasons, now, &mut self.wire);
                 }
                 Command::ClearSessions { answer } => {
                     let cleared = self.worker.clear_sessions(now, &mut self.wire);

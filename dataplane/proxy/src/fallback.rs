@@ -3,7 +3,7 @@
 use sluice_flow::{FlowId, Packet};
 use sluice_packet::PacketBuf;
 use sluice_schema::OnExhaustion;
-use sluice_telemetry::{Counter, DecisionCode, EndReason};
+use sluice_telemetry::{Counter, DecisionCode, EndReason, FallbackReason, FallbackReasons};
 
 use crate::Now;
 use crate::flow::{Blocked, State};
@@ -17,14 +17,16 @@ use crate::worker::Worker;
 /// Why new flows are not taken over, whatever policy says.
 #[derive(Debug, Default)]
 pub(crate) struct Degraded {
-    fallback: bool,
+    fallback: FallbackReasons,
     exhausted: Option<OnExhaustion>,
 }
 
 impl Degraded {
     /// The code by which a flow that is not decided yet passes, if that is so.
     pub(crate) fn passes(&self) -> Option<DecisionCode> {
-        if self.fallback {
+        if self.drops() {
+            None
+        } else if !self.fallback.is_empty() {
             Some(DecisionCode::BypassLayer2Fallback)
         } else if self.exhausted == Some(OnExhaustion::Bypass) {
             Some(DecisionCode::BypassExhausted)
@@ -33,17 +35,19 @@ impl Degraded {
         }
     }
 
-    /// Whether a flow's first packet is dropped.
+    /// Whether a flow's first packet is dropped. Who can use up the buffers may bring about a failure as well: where the setting
+    /// closes the one way past inspection, the other one does not open it. An operator's word does.
     pub(crate) fn drops(&self) -> bool {
-        !self.fallback && self.exhausted == Some(OnExhaustion::Drop)
+        let commanded = self.fallback.contains(FallbackReason::Command);
+        self.exhausted == Some(OnExhaustion::Drop) && !commanded
     }
 }
 
 impl<B: PacketBuf> Worker<B> {
-    /// Layer-2 fallback: while it is on, new flows and those that are not decided yet are forwarded as they are. Sessions
-    /// that are inspected go on.
-    pub fn set_fallback(&mut self, on: bool, now: Now, out: &mut impl Output<B>) {
-        self.shared.degraded.fallback = on;
+    /// Layer-2 fallback: while there is a reason for it, new flows and those that are not decided yet are forwarded as they are.
+    /// Sessions that are inspected go on.
+    pub fn set_fallback(&mut self, reasons: FallbackReasons, now: Now, out: &mut impl Output<B>) {
+        self.shared.degraded.fallback = reasons;
         self.let_go(now, out);
     }
 

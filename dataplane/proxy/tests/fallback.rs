@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use sluice_packet::Side;
 use sluice_schema::OnExhaustion;
-use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason};
+use sluice_telemetry::{
+    Counter, DecisionCode, DropReason, EndReason, FallbackReason, FallbackReasons,
+};
 use world::script::{ACK, BEGINNING, C, O, Script};
 use world::{App, Pki, Settings, World};
 
@@ -36,8 +38,14 @@ fn uninspected(world: &mut World, source: &str) {
 }
 
 fn fallback(world: &mut World, on: bool) {
+    fallback_because(world, FallbackReason::Command, on);
+}
+
+fn fallback_because(world: &mut World, reason: FallbackReason, on: bool) {
+    let mut reasons = FallbackReasons::default();
+    reasons.set(reason, on);
     let now = world.now();
-    world.worker.set_fallback(on, now, &mut world.out);
+    world.worker.set_fallback(reasons, now, &mut world.out);
 }
 
 fn exhausted(world: &mut World, how: Option<OnExhaustion>) {
@@ -197,6 +205,33 @@ fn d128_while_buffers_are_short_new_flows_pass_or_wait_by_setting_and_are_inspec
         dropped,
         "no more"
     );
+}
+
+#[test]
+fn d128_f22_a_failure_does_not_open_what_a_shortage_of_buffers_closes_and_an_operator_does() {
+    for reason in FallbackReason::ALL {
+        let mut world = inspecting(REQUEST, REQUEST.len());
+        world.run(SOON);
+        world.out.events.clear();
+        exhausted(&mut world, Some(OnExhaustion::Drop));
+        fallback_because(&mut world, reason, true);
+        uninspected(&mut world, "10.1.0.2:40000");
+        let dropped = world.count(Counter::Drop(DropReason::Exhausted));
+        if reason == FallbackReason::Command {
+            assert_eq!(world.client.heard, REPLY);
+            assert_eq!(world.event().code, DecisionCode::BypassLayer2Fallback);
+            assert_eq!(dropped, 0);
+            continue;
+        }
+        assert!(world.client.heard.is_empty(), "{}", reason.name());
+        assert!(world.origin.heard.is_empty() && world.out.events.is_empty());
+        assert!(dropped > 0);
+        // With enough buffers the failure is what counts; the client sends its SYN again.
+        exhausted(&mut world, None);
+        world.run(Duration::from_secs(60));
+        assert_eq!(world.client.heard, REPLY);
+        assert_eq!(world.event().code, DecisionCode::BypassLayer2Fallback);
+    }
 }
 
 const RST: u8 = 4;
