@@ -161,7 +161,7 @@ impl<'core> Wire<'core> {
     }
 
     /// True if another frame for this port will be taken.
-    fn has_room(&mut self, position: usize) -> bool {
+    fn has_room_at(&mut self, position: usize) -> bool {
         let Some(port) = self.ports.get_mut(position) else {
             return false;
         };
@@ -232,7 +232,7 @@ fn room(pool: &Mempool) -> usize {
 impl Wire<'_> {
     /// A buffer of `len` bytes for a frame that leaves by that port. `Err` says whether to count it as sent.
     fn blank(&mut self, position: usize, len: usize, pool: Mempool) -> Result<Mbuf, bool> {
-        if !self.has_room(position) {
+        if !self.has_room_at(position) {
             return Err(false);
         }
         let Some(mut packet) = pool.alloc() else {
@@ -272,6 +272,10 @@ impl Effects for Wire<'_> {
             }
             Err(sent) => sent,
         }
+    }
+
+    fn has_room(&mut self, segment: SegmentId, to: Side) -> bool {
+        self.has_room_at(port_position(segment, to))
     }
 
     fn finishing(&self, segment: SegmentId, to: Side) -> Finishing {

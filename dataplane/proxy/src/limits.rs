@@ -64,6 +64,12 @@ pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(60);
 /// retransmissions), so that the appliance is never the first to lose patience.
 pub const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(924);
 
+/// How long a session waits whose port takes no frame, the first time: each time twice as long.
+pub const PORT_RETRY_MIN: Duration = Duration::from_millis(1);
+
+/// How long it waits at most.
+pub const PORT_RETRY_MAX: Duration = Duration::from_millis(64);
+
 /// Receive window of each half of an inspected session, bytes.
 pub const RECEIVE_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -147,6 +153,8 @@ const _: () = assert!(COLLECT_WINDOW_BYTES as usize <= RECEIVE_BUFFER_BYTES_MAX)
 const _: () = assert!(HOLD_BYTES_MAX <= COLLECT_WINDOW_BYTES as usize);
 const _: () = assert!(COLLECT_WINDOW_BYTES >= 65 * 1024 + (65_535 >> 2));
 const _: () = assert!(HELD_BYTES_PER_CORE_MAX >= 64 * HOLD_BYTES_MAX);
+const _: () = assert!(PORT_RETRY_MIN.as_millis() < PORT_RETRY_MAX.as_millis());
+const _: () = assert!(PORT_RETRY_MAX.as_millis() < CLOSED_LINGER.as_millis());
 const _: () = assert!(ETHERNET_MTU <= JUMBO_MTU_MAX);
 const _: () = assert!(HELD_PACKETS_BEFORE_TAKEOVER < HELD_PACKETS_MAX);
 const _: () = assert!(HOLD_BEFORE_TAKEOVER.as_millis() < HELLO_TIMEOUT.as_millis());

@@ -17,6 +17,11 @@ pub trait Effects {
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool;
 
+    /// Whether the port on that side takes another frame now. What is written while it does not is lost.
+    fn has_room(&mut self, _segment: SegmentId, _to: Side) -> bool {
+        true
+    }
+
     /// What the port on that side finishes of the frames written for it.
     fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {
         Finishing::default()

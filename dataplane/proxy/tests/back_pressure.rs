@@ -311,3 +311,34 @@ fn d121_forged_segments_that_begin_nothing_do_not_fill_the_table() {
     world.run(LONG);
     assert_eq!(world.event().code, DecisionCode::InspectedClient);
 }
+
+#[test]
+fn d128_a_port_that_takes_nothing_is_asked_rarely_and_nothing_is_lost() {
+    let pki = pki();
+    let reply = body(2_000_000);
+    let mut world = World::with(
+        &Settings::default(),
+        &pki,
+        client(&pki, REQUEST, reply.len()),
+        server(&pki, REQUEST.len(), &reply),
+    );
+    begin(&mut world, |world| world.client.heard.len() > 100_000);
+    world.out.ports_full = true;
+    // What was on its way arrives, and is acknowledged.
+    world.run(Duration::from_millis(10));
+    let (asked, heard) = (world.out.asked, world.client.heard.len());
+    assert!(heard < reply.len());
+    for _ in 0..10_000 {
+        world.pass(Duration::from_micros(100));
+        world.step();
+    }
+    let asked = world.out.asked - asked;
+    assert!(asked > 0, "it is tried again");
+    // A second in turns of 64 ms, each for both halves before and after the relay.
+    assert!(asked < 100, "{asked} times in ten thousand turns");
+    world.out.ports_full = false;
+    world.run(LONG);
+    assert!(world.client.heard == reply, "{}", world.client.heard.len());
+    assert_eq!(world.count(Counter::TcpRetransmits), 0);
+    assert_eq!(world.count(Counter::Drop(DropReason::NoBuffer)), 0);
+}

@@ -29,8 +29,8 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// One segment as it leaves.
-    fn send(&self, head: &TcpSegment<'_>, rest: &[u8], out: &mut dyn Effects) {
+    /// One segment as it leaves. False when it was lost for want of a buffer.
+    fn send(&self, head: &TcpSegment<'_>, rest: &[u8], out: &mut dyn Effects) -> bool {
         let len = self.len(head, rest.len());
         let written = if self.finishing.checksums {
             out.emit_unfinished(self.segment, self.side, len, &mut |buffer| {
@@ -45,6 +45,7 @@ impl Way<'_> {
             // As if the network had lost it: the retransmission timer sends it again.
             out.count(Counter::Drop(DropReason::NoBuffer), 1);
         }
+        written
     }
 
     /// One large segment, for the port to cut. False when there was no buffer large enough.
@@ -78,15 +79,29 @@ impl Half {
         self.tcp.warm() ^ path ^ u64::from(self.goodbye_bytes)
     }
 
-    /// Puts everything on the wire that may go now.
-    pub(crate) fn transmit(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) {
+    /// Puts everything on the wire that may go now. False when the port took no more of it: what is not asked for stays with
+    /// the connection, as if its window were closed.
+    pub(crate) fn transmit(
+        &mut self,
+        segment: SegmentId,
+        now: Instant,
+        out: &mut dyn Effects,
+    ) -> bool {
         let path = &self.path;
         let finishing = if path.outer().is_none() {
             out.finishing(segment, self.side)
         } else {
             Finishing::default()
         };
-        while let Some(outgoing) = self.tcp.poll_transmit_large(now, LARGE_SEGMENT_BYTES_MAX) {
+        let mut taken = true;
+        while taken {
+            taken = out.has_room(segment, self.side);
+            if !taken {
+                break;
+            }
+            let Some(outgoing) = self.tcp.poll_transmit_large(now, LARGE_SEGMENT_BYTES_MAX) else {
+                break;
+            };
             let way = Way {
                 segment,
                 side: self.side,
@@ -97,10 +112,10 @@ impl Half {
                 continue;
             }
             if outgoing.cut == 0 {
-                way.send(&outgoing.segment, outgoing.rest, out);
+                taken = way.send(&outgoing.segment, outgoing.rest, out);
             } else {
                 for piece in outgoing.pieces() {
-                    way.send(&piece, &[], out);
+                    taken &= way.send(&piece, &[], out);
                 }
             }
         }
@@ -112,6 +127,7 @@ impl Half {
             out.count(Counter::TcpRetransmits, u64::from(retransmits));
             out.count(Counter::TcpOutOfOrder, u64::from(out_of_order));
         }
+        taken
     }
 
     /// True when the peer has sent its last byte and all of it was consumed.

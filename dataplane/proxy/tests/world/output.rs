@@ -16,6 +16,10 @@ pub struct Out {
     pub jobs: VecDeque<ForgeJob>,
     pub discarded: Vec<DropReason>,
     pub no_buffers: bool,
+    /// The ports take nothing.
+    pub ports_full: bool,
+    /// Times that a port was asked whether it takes a frame.
+    pub asked: usize,
     /// The ports fill in checksums, and cut.
     pub ports_finish: bool,
     /// Segments that the ports have cut.
@@ -37,7 +41,7 @@ impl Effects for Out {
         len: usize,
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool {
-        if self.no_buffers {
+        if self.no_buffers || self.ports_full {
             return false;
         }
         let mut frame = vec![0; len];
@@ -45,6 +49,11 @@ impl Effects for Out {
         assert_eq!(written, len, "the length asked for is the length written");
         self.frames.push_back((to, frame));
         true
+    }
+
+    fn has_room(&mut self, _segment: SegmentId, _to: Side) -> bool {
+        self.asked += 1;
+        !self.ports_full
     }
 
     fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {
