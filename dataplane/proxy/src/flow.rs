@@ -18,6 +18,7 @@ use crate::memory::{Charge, Memory};
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
+use crate::succession::Successor;
 use crate::unconfirmed::Unconfirmed;
 use crate::{Now, corners, holding, observing};
 
@@ -108,11 +109,30 @@ pub(crate) struct Bypassed {
     /// FINs seen from client and origin, or a reset.
     pub(crate) client_finished: bool,
     pub(crate) origin_finished: bool,
+    /// Most have none.
+    pub(crate) doubts: Option<Box<Doubts>>,
+}
+
+/// Why not everything that claims to be of a flow that passes may pass.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
     /// What policy has read, as long as it may not have arrived.
-    pub(crate) unconfirmed: Option<Box<Unconfirmed>>,
+    pub(crate) unconfirmed: Option<Unconfirmed>,
+    /// A connection that may have begun on its addresses and ports.
+    pub(crate) successor: Option<Successor>,
 }
 
 impl Bypassed {
+    /// What policy has read, as long as it may not have arrived.
+    pub(crate) fn unconfirmed(&self) -> Option<&Unconfirmed> {
+        self.doubts.as_ref()?.unconfirmed.as_ref()
+    }
+
+    /// A connection that may have begun on its addresses and ports.
+    pub(crate) fn successor(&self) -> Option<&Successor> {
+        self.doubts.as_ref()?.successor.as_ref()
+    }
+
     pub(crate) fn ended(&self) -> bool {
         self.client_finished && self.origin_finished
     }
@@ -144,7 +164,7 @@ impl<B> State<B> {
     fn is_being_read(&self) -> bool {
         match self {
             Self::Observing(_) | Self::Holding(_) => true,
-            Self::Bypassed(bypassed) => bypassed.unconfirmed.is_some(),
+            Self::Bypassed(bypassed) => bypassed.unconfirmed().is_some(),
             Self::Taken(_) | Self::Lingering(_) | Self::Over(_) | Self::Blocked(_) => false,
         }
     }
@@ -182,6 +202,15 @@ impl<B> Flow<B> {
             place,
             state,
             identity,
+        }
+    }
+
+    /// The same, opened by a SYN of that number.
+    pub(crate) fn opened_by(self, number: SeqNum) -> Self {
+        Self {
+            opened_with: number,
+            opening_seen: true,
+            ..self
         }
     }
 
@@ -384,10 +413,10 @@ impl<B: PacketBuf> Flow<B> {
         let memory = match &self.state {
             State::Taken(session) => session.memory_bytes(),
             State::Holding(holding) => holding.memory_bytes(),
-            State::Bypassed(Bypassed {
-                unconfirmed: Some(unconfirmed),
-                ..
-            }) => unconfirmed.memory_bytes(),
+            State::Bypassed(bypassed) => {
+                let unconfirmed = bypassed.unconfirmed();
+                unconfirmed.map_or(0, Unconfirmed::memory_bytes)
+            }
             _ => 0,
         };
         SessionSummary {

@@ -142,7 +142,7 @@ impl<B: PacketBuf> Hold<B> {
     }
 
     /// The bytes that were read, to be remembered until they have arrived.
-    pub(crate) fn into_unconfirmed(self) -> Option<Box<Unconfirmed>> {
+    pub(crate) fn into_unconfirmed(self) -> Option<Unconfirmed> {
         Unconfirmed::new(self.start, self.bytes)
     }
 

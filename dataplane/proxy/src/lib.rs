@@ -29,6 +29,7 @@ mod passing;
 mod record;
 mod session;
 mod shared;
+mod succession;
 mod syn;
 mod takeover;
 mod unconfirmed;

@@ -41,6 +41,12 @@ pub const BYPASS_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// the middle.
 pub const BYPASS_CLOSED_TIMEOUT: Duration = Duration::from_secs(130);
 
+/// Numbers of SYNs that are watched on the addresses and ports of a flow that passes. Further ones are discarded.
+pub const SUCCESSOR_SYNS_MAX: usize = 8;
+
+/// How far behind a SYN that nobody answered its sender's data is taken for its own, bytes: a window without scale.
+pub const SUCCESSOR_WINDOW_BYTES: i32 = 65_535;
+
 /// How long a connection that ended before anything was decided is recognised.
 pub const ENDED_LINGER: Duration = Duration::from_secs(10);
 

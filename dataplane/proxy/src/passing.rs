@@ -6,12 +6,13 @@ use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
 use crate::corners;
-use crate::flow::{After, Blocked, Bypassed, Flow, State};
+use crate::flow::{After, Blocked, Bypassed, Doubts, Flow, State};
 use crate::generation::Resets;
 use crate::identity::{Identity, Place};
 use crate::limits::{BLOCKED_LINGER, BYPASS_CLOSED_TIMEOUT, BYPASS_IDLE_TIMEOUT};
 use crate::output::{Effects, Output};
 use crate::shared::Shared;
+use crate::unconfirmed::Unconfirmed;
 
 /// A flow whose handshake was not seen: this appliance was started, or its cable plugged in, in the middle of it.
 pub(crate) fn picked_up<B>(
@@ -92,7 +93,7 @@ impl Bypassed {
             active: now.mono,
             client_finished: false,
             origin_finished: false,
-            unconfirmed: None,
+            doubts: None,
         }
     }
 
@@ -106,15 +107,11 @@ impl Bypassed {
         now: Now,
         out: &mut impl Output<B>,
     ) -> After {
-        if let Some(unconfirmed) = &self.unconfirmed {
-            if from_client && !unconfirmed.admits(tcp, packet.frame()) {
-                out.count(Counter::HeldContradicted, 1);
-                out.discard(packet, DropReason::IrregularSegment);
-                return After::Undisturbed;
-            }
-            if !from_client && unconfirmed.is_confirmed_by(tcp, packet.frame()) {
-                self.unconfirmed = None;
-            }
+        if let Some(doubts) = &mut self.doubts
+            && !doubts.admit(tcp, packet.frame(), from_client, out)
+        {
+            out.discard(packet, DropReason::IrregularSegment);
+            return After::Undisturbed;
         }
         self.active = now.mono;
         let before = self.ended();
@@ -137,11 +134,48 @@ impl Bypassed {
     pub(crate) fn next_timeout(&self) -> sluice_packet::Instant {
         // An end that the origin may not have seen is none.
         self.active
-            + if self.ended() && self.unconfirmed.is_none() {
+            + if self.ended() && self.unconfirmed().is_none() {
                 BYPASS_CLOSED_TIMEOUT
             } else {
                 BYPASS_IDLE_TIMEOUT
             }
+    }
+}
+
+impl Doubts {
+    fn unconfirmed(unconfirmed: Unconfirmed) -> Box<Self> {
+        Box::new(Self {
+            unconfirmed: Some(unconfirmed),
+            successor: None,
+        })
+    }
+
+    /// Whether a packet may pass, and what it says about the doubts.
+    fn admit(
+        &mut self,
+        tcp: &TcpFrame,
+        frame: &[u8],
+        from_client: bool,
+        out: &mut dyn Effects,
+    ) -> bool {
+        let Self {
+            unconfirmed,
+            successor,
+        } = self;
+        if !from_client {
+            unconfirmed.take_if(|unconfirmed| unconfirmed.is_confirmed_by(tcp, frame));
+            return true;
+        }
+        if successor.as_ref().is_some_and(|next| next.claims(tcp)) {
+            return false;
+        }
+        let admitted = unconfirmed
+            .as_ref()
+            .is_none_or(|unconfirmed| unconfirmed.admits(tcp, frame));
+        if !admitted {
+            out.count(Counter::HeldContradicted, 1);
+        }
+        admitted
     }
 }
 
@@ -240,7 +274,7 @@ fn bypass<B: PacketBuf>(
             }
             forward(flow.place, packet, true, out);
         }
-        bypassed.unconfirmed = holding.hold.into_unconfirmed();
+        bypassed.doubts = holding.hold.into_unconfirmed().map(Doubts::unconfirmed);
     }
     flow.state = State::Bypassed(bypassed);
 }

@@ -16,8 +16,8 @@ pub(crate) struct Unconfirmed {
 
 impl Unconfirmed {
     /// None where nothing was read.
-    pub(crate) fn new(start: SeqNum, bytes: Vec<u8>) -> Option<Box<Self>> {
-        (!bytes.is_empty()).then(|| Box::new(Self { start, bytes }))
+    pub(crate) fn new(start: SeqNum, bytes: Vec<u8>) -> Option<Self> {
+        (!bytes.is_empty()).then_some(Self { start, bytes })
     }
 
     /// Whether a packet of the client's says nothing but what was read, wherever it says anything about that.

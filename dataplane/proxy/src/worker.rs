@@ -293,27 +293,9 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut impl Output<Packet<B>>,
     ) {
-        let Some(generation) = &self.generation else {
-            forward(tcp.key.segment, from, packet, out);
-            return;
-        };
         let opens = tcp.flags.syn() && !tcp.flags.ack();
-        let as_client = (from, tcp.source, tcp.destination);
-        let as_server = (from.other(), tcp.destination, tcp.source);
         let answers = tcp.flags.syn() && tcp.flags.ack();
-        let orientations: &[(Side, SocketAddr, SocketAddr)] = if opens {
-            &[as_client]
-        } else if answers {
-            &[as_server]
-        } else {
-            &[as_client, as_server]
-        };
-        let found = orientations.iter().find_map(|(side, client, server)| {
-            let facts = flow_facts(tcp.key.segment, tcp.key.vlan, *client, *server);
-            let candidate = generation.policy().candidate(&facts)?;
-            Some((candidate, *side, *client))
-        });
-        let Some((candidate, client_side, client)) = found else {
+        let Some((identity, place)) = self.identify(from, tcp, now) else {
             forward(tcp.key.segment, from, packet, out);
             return;
         };
@@ -327,8 +309,6 @@ impl<B: PacketBuf> Worker<B> {
             out.discard(packet, DropReason::Exhausted);
             return;
         }
-        let place = Place::new(tcp, client, client_side);
-        let identity = Identity::new(Arc::clone(generation), candidate, tcp.key, place, now);
         let passes = self.shared.degraded.passes();
         let normalised = match passes {
             // What passes is passed as it came.
@@ -351,22 +331,59 @@ impl<B: PacketBuf> Worker<B> {
             passing::picked_up(&identity, why, &self.shared, now, out)
         };
         let flow = Flow::new((identity, place), state, tcp, reuses);
-        let retention = flow.state.retention();
-        match self.table.insert(tcp.key, flow, retention) {
-            Ok(inserted) => {
-                if let Some(evicted) = inserted.evicted {
-                    self.evicted += 1;
-                    self.forget(evicted.value, EndReason::Evicted, now, out);
-                }
-                self.set_alarm(inserted.id, now.mono);
-                if let Some(flow) = self.table.get_mut(inserted.id) {
-                    let from_client = flow.place.is_from_client(tcp);
-                    passing::pass_or_drop(flow, packet, tcp, from_client, now, out);
-                }
-            }
+        let Some(id) = self.enter(tcp, flow, now, out) else {
             // Nothing may slip past inspection because the table is full of flows that are inspected.
-            Err(_) => out.discard(packet, DropReason::FlowTableFull),
+            out.discard(packet, DropReason::FlowTableFull);
+            return;
+        };
+        if let Some(flow) = self.table.get_mut(id) {
+            let from_client = flow.place.is_from_client(tcp);
+            passing::pass_or_drop(flow, packet, tcp, from_client, now, out);
         }
+    }
+
+    /// Who the flow of `tcp`, which came in at `from`, would be, and where. None where policy bypasses it without looking.
+    pub(crate) fn identify(
+        &self,
+        from: Side,
+        tcp: &TcpFrame,
+        now: Now,
+    ) -> Option<(Identity, Place)> {
+        let generation = self.generation.as_ref()?;
+        let as_client = (from, tcp.source, tcp.destination);
+        let as_server = (from.other(), tcp.destination, tcp.source);
+        let orientations: &[(Side, SocketAddr, SocketAddr)] =
+            match (tcp.flags.syn(), tcp.flags.ack()) {
+                (true, false) => &[as_client],
+                (true, true) => &[as_server],
+                (false, _) => &[as_client, as_server],
+            };
+        orientations.iter().find_map(|(side, client, server)| {
+            let facts = flow_facts(tcp.key.segment, tcp.key.vlan, *client, *server);
+            let candidate = generation.policy().candidate(&facts)?;
+            let place = Place::new(tcp, *client, *side);
+            let generation = Arc::clone(generation);
+            let identity = Identity::new(generation, candidate, tcp.key, place, now);
+            Some((identity, place))
+        })
+    }
+
+    /// Puts the flow of `tcp` into the table, whatever had to be forgotten for it. None when nothing could be.
+    pub(crate) fn enter(
+        &mut self,
+        tcp: &TcpFrame,
+        flow: Flow<Packet<B>>,
+        now: Now,
+        out: &mut impl Output<Packet<B>>,
+    ) -> Option<FlowId> {
+        let retention = flow.state.retention();
+        let inserted = self.table.insert(tcp.key, flow, retention).ok()?;
+        if let Some(evicted) = inserted.evicted {
+            self.evicted += 1;
+            self.forget(evicted.value, EndReason::Evicted, now, out);
+        }
+        self.set_alarm(inserted.id, now.mono);
+        Some(inserted.id)
     }
 
     fn on_known(
@@ -395,11 +412,20 @@ impl<B: PacketBuf> Worker<B> {
             && !flow.repeats_its_syn(tcp, now.mono)
             && tcp.intact(&packet)
         {
+            if matches!(flow.state, State::Bypassed(_)) && self.shared.degraded.passes().is_none() {
+                return self.on_syn_of_successor(id, from, packet, tcp, now, out);
+            }
             out.count(Counter::FourTuplesReused, 1);
             let reuses = flow.reuses || matches!(flow.state, State::Over(_));
             self.remove(id, now, out);
             self.on_unknown((from, reuses), packet, tcp, now, out);
             return;
+        }
+        if !from_client && flow.is_succeeded(tcp, &packet) {
+            return match self.succeed(id, tcp, now, out) {
+                Some(id) => self.on_known(id, from, packet, tcp, now, out),
+                None => out.discard(packet, DropReason::FlowTableFull),
+            };
         }
         let before = flow.state.retention();
         let after = flow.on_packet(&mut self.shared, packet, tcp, from_client, now, out);
@@ -511,7 +537,7 @@ impl<B: PacketBuf> Worker<B> {
         };
     }
 
-    fn remove(&mut self, id: FlowId, now: Now, out: &mut impl Output<Packet<B>>) {
+    pub(crate) fn remove(&mut self, id: FlowId, now: Now, out: &mut impl Output<Packet<B>>) {
         if let Some(removed) = self.table.remove(id) {
             self.forget(removed.value, EndReason::Stopped, now, out);
         }

@@ -3,10 +3,12 @@
 
 mod world;
 
+use std::time::Duration;
+
 use sluice_packet::{Side, TcpFlags};
 use sluice_proxy::limits;
 use sluice_telemetry::{Counter, DropReason, Verdict};
-use world::script::{ACK, BEGINNING, C, FIN, NONE, O, SYN, Script};
+use world::script::{ACK, BEGINNING, C, FIN, NONE, O, RST, SYN, Script};
 
 #[test]
 fn e105_what_the_client_does_not_take_of_the_origin_decides_nothing() {
@@ -114,4 +116,60 @@ fn e113_a_syn_with_a_wrong_checksum_changes_nothing() {
     script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
     script.pass(Side::B, O + 7, C + 8, ACK, b"answered");
     assert_eq!(script.world.out.events.len(), 0);
+}
+
+#[test]
+fn e113_a_forged_syn_on_a_flow_that_passes_ends_nothing() {
+    let mut script = bypassed();
+    script.pass(Side::A, C + 1_000_000, NONE, SYN, b"");
+    assert_eq!(script.count(Counter::FourTuplesReused), 1);
+    // The origin has its own connection, and says so (RFC 5961 section 4.2).
+    script.pass(Side::B, O + 7, C + 1, ACK, b"");
+    script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
+    script.pass(Side::B, O + 7, C + 8, ACK, b"answered");
+    script.world.pass(Duration::from_secs(120));
+    script.pass(Side::A, C + 8, O + 15, ACK, b"and on");
+    assert_eq!(script.world.out.events.len(), 0, "nothing new was decided");
+}
+
+#[test]
+fn e113_what_a_client_says_behind_a_syn_on_a_flow_that_passes_waits_for_its_answer() {
+    let next = C + 1_000_000;
+    let mut script = bypassed();
+    script.pass(Side::A, next, NONE, SYN, b"");
+    let secret = [b's'; 64];
+    for seq in [next + 1, next, next - 40, next + 2, next + 60_000] {
+        script.stop(Side::A, seq, O + 7, ACK, &secret);
+    }
+    // Nor is an earlier number forgotten for a later one.
+    script.pass(Side::A, next + 500_000, NONE, SYN, b"");
+    script.stop(Side::A, next + 1, O + 7, ACK, &secret);
+    script.world.pass(Duration::from_secs(120));
+    script.stop(Side::A, next + 1, O + 7, ACK, &secret);
+    script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
+    // The answer: from here on it is another connection, of which nothing is known yet.
+    script.pass(Side::B, O + 70_000, next + 500_001, SYN | ACK, b"");
+    script.pass(Side::A, next + 500_001, O + 70_001, ACK, b"");
+    script.stop(Side::A, C + 8, O + 7, ACK, b"the old one");
+    script.stop(Side::A, next + 500_001, O + 70_001, ACK, BEGINNING);
+    assert_eq!(script.world.out.events.len(), 0, "it is held");
+}
+
+#[test]
+fn e113_only_so_many_syns_are_watched_on_a_flow_that_passes() {
+    let mut script = bypassed();
+    let number = |at: usize| C + 1_000_000 * (u32::try_from(at).unwrap() + 1);
+    for at in 0..limits::SUCCESSOR_SYNS_MAX {
+        script.pass(Side::A, number(at), NONE, SYN, b"");
+    }
+    let frame = script.frame(Side::A, number(limits::SUCCESSOR_SYNS_MAX), NONE, SYN, b"");
+    assert_eq!(script.give(Side::A, frame), []);
+    let last = number(limits::SUCCESSOR_SYNS_MAX - 1);
+    script.pass(Side::A, last, NONE, SYN, b"");
+    script.stop(Side::A, number(0) + 1, O + 7, ACK, b"secret");
+    script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
+    // A forged reset opens no further way.
+    script.pass(Side::A, C + 5_000, O + 7, RST | ACK, b"");
+    script.stop(Side::A, number(0) + 1, O + 7, ACK, b"secret");
+    script.pass(Side::A, C + 8, O + 7, ACK, b"and on");
 }
