@@ -36,6 +36,10 @@ def main() -> None:
         ["link", "set", name, "up"],
     ):
         subprocess.run(["ip", *words], check=True)
+    # As everywhere in the lab: CUBIC, with which the appliance is compared.
+    listed = subprocess.run(["ip", "route", "show", "dev", name], check=True, stdout=subprocess.PIPE, text=True).stdout
+    for route in listed.splitlines():
+        subprocess.run(["ip", "route", "change", *route.split(), "dev", name, "congctl", "cubic"], check=True)
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)

@@ -77,11 +77,19 @@ def build(hosts: Iterable[tuple[str, str]], mtu: int) -> None:
             inside(namespace, words)
         # Under 1,280 bytes the kernel takes the IPv6 addresses away.
         inside(namespace, ["ip", "link", "set", port, "mtu", str(mtu)])
+        like_with_like(namespace)
     lines = ["127.0.0.1 localhost", "::1 localhost", *[f"{address} {name}" for address, name in hosts]]
     for namespace in (layout.CLIENT, layout.ORIGIN):
         directory = layout.NETNS_ETC / namespace
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "hosts").write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def like_with_like(namespace: str) -> None:
+    """Connections over these routes are controlled by CUBIC, as the appliance's, whatever the machine has chosen: BBR does not take a
+    lost segment for congestion. By route, because a namespace may set no other algorithm for all of them."""
+    for line in inside(namespace, ["ip", "route", "show"]).splitlines():
+        inside(namespace, ["ip", "route", "change", *line.split(), "congctl", "cubic"])
 
 
 def plain_way() -> None:
