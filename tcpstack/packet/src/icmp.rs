@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::checksum::Checksum;
 use crate::frame::{Place, be16};
 use crate::ip::{Ip, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP};
-use crate::limits::{IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, TCP_HEADER_BYTES};
+use crate::limits::{IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, IPV6_MTU_BYTES_MIN, TCP_HEADER_BYTES};
 use crate::tunnel::{TunnelId, Wrapped};
 use crate::{FlowKey, Opaque, SeqNum};
 
@@ -125,7 +125,7 @@ impl IcmpError {
     }
 
     /// The largest MSS whose segments fit what the error says fits, options not counted (RFC 6691). None when it says nothing
-    /// about sizes, or the router did not say how much fits.
+    /// about sizes, the router did not say how much fits, or it says what no IPv6 path may say.
     #[must_use]
     pub fn mss_limit(&self) -> Option<u16> {
         let ip = if self.source.is_ipv4() {
@@ -133,8 +133,16 @@ impl IcmpError {
         } else {
             IPV6_HEADER_BYTES
         };
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //# If a node receives a Packet Too Big message reporting a next-hop MTU that is less than the IPv6 minimum link MTU,
+        //# it must discard it.
+        let mtu_min = if self.source.is_ipv4() {
+            1
+        } else {
+            IPV6_MTU_BYTES_MIN
+        };
         match self.kind {
-            IcmpKind::TooBig { mtu } if mtu > 0 => {
+            IcmpKind::TooBig { mtu } if mtu >= mtu_min => {
                 let headers = u32::try_from(ip + TCP_HEADER_BYTES).unwrap_or(u32::MAX);
                 Some(u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX))
             }

@@ -55,6 +55,9 @@ pub const HEADER_BYTES_MAX: usize = LINK_HEADER_BYTES_MAX
     + TCP_HEADER_BYTES
     + TCP_OPTIONS_BYTES_MAX;
 
+/// The smallest MTU of any IPv6 path (RFC 8200 5).
+pub const IPV6_MTU_BYTES_MIN: u32 = 1280;
+
 /// The MSS a peer that announces none is sent over IPv4 (RFC 9293 3.7.1).
 pub const DEFAULT_MSS_IPV4_BYTES: u16 = 536;
 

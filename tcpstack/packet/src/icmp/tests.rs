@@ -148,6 +148,23 @@ fn p94_the_mss_that_fits_what_the_router_says() {
 }
 
 #[test]
+fn p94_no_router_makes_an_ipv6_path_smaller_than_ipv6_allows() {
+    //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+    //= type=test
+    //# If a node receives a Packet Too Big message reporting a next-hop MTU that is less than the IPv6 minimum link MTU,
+    let limit = |v6: bool, mtu: u32| {
+        let (kind, code) = if v6 { (2, 0) } else { (3, 4) };
+        let quoted = &written(&path(v6))[18..];
+        error(&message(v6, kind, code, mtu.to_be_bytes(), quoted)).mss_limit()
+    };
+    assert_eq!((limit(true, 1280), limit(true, 1279)), (Some(1220), None));
+    assert_eq!(
+        (limit(false, 1279), limit(false, 68)),
+        (Some(1239), Some(28))
+    );
+}
+
+#[test]
 fn p94_p102_a_quoted_tunnel_packet_is_about_the_flow_within() {
     let outer = Encapsulation::gre([10, 9, 0, 1].into(), [10, 9, 0, 2].into(), Some(3), false);
     let frame = written(&path(false).within(Some(outer)));
