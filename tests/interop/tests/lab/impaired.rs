@@ -1,7 +1,8 @@
 //! Inspected transfers over bad links, beside what the kernel alone does over the same.
 //!
 //! Two links of the client's pass the impairing relay with one seed: one in front of the appliance, one in front of a plain
-//! bridge. Each transfer goes over both in turn. `make test` runs a part; the whole matrix takes a quarter of an hour:
+//! bridge, with CUBIC at both ends as in the appliance. Each transfer goes over both in turn. `make test` runs a part; the
+//! whole matrix takes a quarter of an hour:
 //! `cargo nextest run -p sluice-interop --run-ignored only --no-capture full_matrix`.
 
 use std::path::Path;
@@ -16,8 +17,10 @@ const MIB: usize = 1 << 20;
 const LARGE: usize = 50_000_000;
 /// What an inspected transfer may take beside the kernel's own.
 const RATIO_MAX: f64 = 1.5;
-/// What the appliance adds to a connection however little it carries: a second handshake of TLS, the way to the origin
-/// and a leaf, and two passes of its ports' driver for each flight.
+/// A transfer that takes the kernel less than this is mostly setup: one process that waits for its turn is a part of it.
+const SHORT: Duration = Duration::from_millis(100);
+/// What a short one may take beyond that: the appliance's second handshake of TLS, the way to the origin and a leaf, and two
+/// passes of its ports' driver for each flight.
 const SETUP_MAX: Duration = Duration::from_millis(60);
 const TRANSFER_SECONDS_MAX: Duration = Duration::from_secs(300);
 
@@ -150,7 +153,12 @@ fn compare(lab: &Lab, spec: &str, seed: u64, sizes: &[usize], times: usize) -> V
                 "{spec:<50} {bytes:>9} B {way:<4} inspected {inspected:>9.1?} kernel {kernel:>9.1?} ratio {ratio:.2}"
             );
             println!("{line}");
-            if inspected > kernel.mul_f64(RATIO_MAX) + SETUP_MAX {
+            let setup = if kernel < SHORT {
+                SETUP_MAX
+            } else {
+                Duration::ZERO
+            };
+            if inspected > kernel.mul_f64(RATIO_MAX) + setup {
                 beyond.push(line);
             }
         }
@@ -191,7 +199,7 @@ fn compare_all(
     }
     assert!(
         beyond.is_empty(),
-        "more than {RATIO_MAX} times what the kernel takes, and {SETUP_MAX:?}:\n{}",
+        "more than {RATIO_MAX} times what the kernel takes, and {SETUP_MAX:?} if that is less than {SHORT:?}:\n{}",
         beyond.join("\n")
     );
 }
@@ -225,8 +233,7 @@ fn p99_transfers_over_every_other_bad_link_arrive_whole_in_the_kernels_time() {
         "delay=20ms",
         MIXED,
     ];
-    // Longer ones are in the matrix: downwards over links that lose or reorder they take longer than the bound today.
-    compare_all(&links, &[1, 64 * KIB], 1..=1, 5);
+    compare_all(&links, &[1, 64 * KIB, MIB], 1..=1, 5);
 }
 
 #[test]
