@@ -242,6 +242,7 @@ fn opening(iss: SeqNum) -> Opening {
     Opening {
         iss,
         path_mss: 1460,
+        mss_default: 536,
         window_scale: Some(7),
         sack: true,
         timestamps: Some(5_000),

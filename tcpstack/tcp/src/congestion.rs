@@ -47,10 +47,28 @@ impl Congestion {
         self.window
     }
 
-    /// New data was acknowledged, outside of recovery, while the window was what held the sender back.
-    pub(crate) fn on_acknowledged(&mut self, count: u32, now: Instant, rtt: Duration) {
+    /// New data was acknowledged, outside of fast recovery, while the window was what held the sender back. `repairing` what a
+    /// timeout found lost.
+    pub(crate) fn on_acknowledged(
+        &mut self,
+        count: u32,
+        now: Instant,
+        rtt: Duration,
+        repairing: bool,
+    ) {
         let mut count = count;
         if self.window < self.threshold {
+            let segments = if repairing {
+                // What is acknowledged here mostly arrived long ago, and an acknowledgement of it lets nothing out.
+                //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+                //# cwnd += min (N, SMSS)                      (2)
+                1
+            } else {
+                //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
+                //# L = infinity if paced, L = 8 if non-paced
+                limits::SLOW_START_SEGMENTS_PER_ACK_MAX
+            };
+            count = count.min(segments.saturating_mul(self.mss));
             let slow_start = count.min(self.threshold - self.window);
             self.window = self
                 .window
@@ -69,6 +87,22 @@ impl Congestion {
             Algorithm::Cubic(algorithm) => algorithm.grow(self.window, count, self.mss, now, rtt),
         }
         .min(limits::WINDOW_BYTES_MAX);
+    }
+
+    /// New data was acknowledged while something else than the window held the sender back.
+    pub(crate) fn on_unlimited(&mut self, now: Instant) {
+        if let Algorithm::Cubic(algorithm) = &mut self.algorithm {
+            algorithm.pause(now);
+        }
+    }
+
+    /// A reduction was for nothing: everything is as it was `before`, and the window no smaller than now.
+    pub(crate) fn restore(&mut self, before: &Self) {
+        *self = Self {
+            window: self.window.max(before.window),
+            mss: self.mss,
+            ..*before
+        };
     }
 
     /// A segment was lost; `in_flight` bytes were unacknowledged. Called once per recovery.
@@ -91,7 +125,7 @@ impl Congestion {
         //# which equals 1 full-sized segment (regardless of the value of IW).
         self.window = self.mss;
         if let Algorithm::Cubic(algorithm) = &mut self.algorithm {
-            algorithm.restart();
+            algorithm.time_out();
         }
     }
 
@@ -110,5 +144,51 @@ impl Congestion {
     pub(crate) fn set_mss(&mut self, mss: u32) {
         self.mss = mss;
         self.window = self.window.max(mss);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p88_one_acknowledgement_widens_the_window_by_a_bounded_number_of_segments() {
+        //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
+        //= type=test
+        //# L = infinity if paced, L = 8 if non-paced
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+        //= type=test
+        //# cwnd += min (N, SMSS)                      (2)
+        let (now, rtt) = (Instant::from_secs(1), Duration::from_millis(50));
+        let mut congestion = Congestion::new(CongestionAlgorithm::Cubic, 1_000);
+        for (count, repairing, expected) in [
+            (3_000, false, 13_000),
+            (100, false, 13_100),
+            (100_000, false, 21_100),
+            (5_000, true, 22_100),
+            (100, true, 22_200),
+        ] {
+            congestion.on_acknowledged(count, now, rtt, repairing);
+            assert_eq!(congestion.window(), expected);
+        }
+    }
+
+    #[test]
+    fn p98_a_window_is_restored_to_what_it_was_and_never_shrinks() {
+        let mut congestion = Congestion::new(CongestionAlgorithm::Cubic, 1_000);
+        let before = congestion;
+        congestion.on_loss(10_000);
+        assert_eq!(congestion.window(), 7_000);
+        congestion.restore(&before);
+        assert_eq!(
+            (congestion.window(), congestion.threshold),
+            (10_000, u32::MAX)
+        );
+        let small = Congestion {
+            window: 2_000,
+            ..before
+        };
+        congestion.restore(&small);
+        assert_eq!(congestion.window(), 10_000);
     }
 }

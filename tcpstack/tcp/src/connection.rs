@@ -102,8 +102,8 @@ impl Connection {
     }
 
     /// An ICMP message that passed its own checks quotes the segment of ours that begins at `quoted`, and says that the
-    /// path carries `path_mss` bytes of payload before options: the MTU that it names, held to
-    /// [`limits::PATH_MTU_IPV4_BYTES_MIN`] or [`limits::PATH_MTU_IPV6_BYTES_MIN`], less the headers.
+    /// path carries `path_mss` bytes of payload before options: the MTU that it names, less the headers. One that names an MTU
+    /// below 1 280 over IPv6 is to be discarded before (RFC 8201 section 4).
     ///
     /// It is believed, and true returned, if that segment is in flight and larger than that. What no longer fits is cut
     /// and the next thing to poll; the congestion window stays. A forged message is counted and changes nothing.

@@ -3,6 +3,7 @@
 mod input;
 mod output;
 mod path_mtu;
+mod repetition;
 mod timeout;
 mod train;
 
@@ -29,6 +30,7 @@ use crate::takeover::{Takeover, TimestampClock};
 use crate::time_wait::Remains;
 use crate::timers::{Timer, Timers};
 use crate::timestamps::TimestampState;
+use crate::undo::Memory;
 
 /// What a segment's first checks say about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub(crate) struct ControlBlock {
     rto: RtoEstimator,
     congestion: Congestion,
     recovery: Recovery,
+    /// What to go back to if the loss that is repaired turns out to be none.
+    before_loss: Memory,
     timestamps: Option<TimestampState>,
     ecn: EcnState,
     sack: bool,
@@ -118,7 +122,8 @@ impl ControlBlock {
         core.ecn = EcnState::agreed(takeover.ecn);
         core.synchronised = true;
         if let Some(round_trip) = takeover.round_trip {
-            core.rto.sample(round_trip);
+            core.rto.sample(round_trip, now);
+            core.recovery.timed_since_probe = true;
         }
         core
     }
@@ -155,6 +160,7 @@ impl ControlBlock {
             rto: RtoEstimator::new(config),
             congestion: Congestion::new(config.congestion, mss),
             recovery: Recovery::default(),
+            before_loss: Memory::default(),
             timestamps: None,
             ecn: EcnState::default(),
             sack: false,
@@ -292,6 +298,7 @@ impl ControlBlock {
         if !self.recovery.may_reduce(self.send.una()) {
             return false;
         }
+        self.before_loss.forget();
         self.congestion.on_loss(in_flight);
         self.note_reduction();
         true
@@ -313,6 +320,9 @@ impl ControlBlock {
         self.send.release();
         self.receive.release();
         self.flight.release();
+        if self.flight.is_empty() {
+            self.before_loss.release();
+        }
     }
 
     /// What was counted, and the round-trip times.
@@ -344,7 +354,10 @@ impl ControlBlock {
 
     /// Bytes allocated outside of the struct itself.
     pub(crate) fn allocated(&self) -> usize {
-        self.send.allocated() + self.receive.allocated() + self.flight.allocated()
+        self.send.allocated()
+            + self.receive.allocated()
+            + self.flight.allocated()
+            + self.before_loss.allocated()
     }
 
     /// Starts the wait before empty buffers give their memory back, or ends it when they are not empty.

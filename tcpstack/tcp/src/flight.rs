@@ -10,6 +10,7 @@ use sluice_packet::{Instant, SeqNum};
 
 use crate::pool;
 use crate::sequence::ahead;
+use crate::timestamps::Echo;
 
 /// One segment in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,16 @@ impl Sent {
     }
 }
 
+/// The acknowledgement that the flight is told of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) now: Instant,
+    /// RACK.min_RTT.
+    pub(crate) rtt_min: Duration,
+    /// The timestamp of ours that it echoes.
+    pub(crate) echo: Option<Echo>,
+}
+
 /// What an acknowledgement delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Delivered {
@@ -64,6 +75,12 @@ pub(crate) struct Delivered {
     pub(crate) sacked: u32,
     /// Round trip of a segment sent once.
     pub(crate) rtt: Option<Duration>,
+    /// The same of one that is held ahead of a gap.
+    pub(crate) sacked_rtt: Option<Duration>,
+    /// The segment among them that was sent last.
+    latest: Option<(Instant, SeqNum)>,
+    /// A segment is reported to have arrived twice.
+    pub(crate) duplicate: bool,
     /// A segment sent more than once was acknowledged; how long ago the first copy was sent.
     pub(crate) resent_since: Option<Duration>,
     /// An original arrived after one sent later: the path reorders.
@@ -154,7 +171,13 @@ impl Flight {
     }
 
     /// Removes everything before `ack`.
-    pub(crate) fn acknowledge(&mut self, ack: SeqNum, now: Instant, delivered: &mut Delivered) {
+    pub(crate) fn acknowledge(
+        &mut self,
+        ack: SeqNum,
+        arrival: &Arrival,
+        delivered: &mut Delivered,
+    ) {
+        let now = arrival.now;
         while let Some(sent) = self.segments.front().copied() {
             if sent.start.ge(ack) {
                 break;
@@ -183,7 +206,13 @@ impl Flight {
                 delivered.rtt = Some(now.saturating_since(sent.sent_at));
             }
             if !sent.sacked {
-                self.note_delivered(&sent, now, delivered);
+                // An acknowledgement of what came in order echoes the copy that came. One of what waits ahead of a gap
+                // echoes the last that came in order (RFC 7323 section 4.3), and tells nothing.
+                let earlier_copy = sent.resent
+                    && arrival
+                        .echo
+                        .is_some_and(|echo| echo.is_before(sent.sent_at));
+                self.note_delivered(&sent, earlier_copy, arrival, delivered);
             }
             self.change(0, |sent| {
                 sent.sacked = false;
@@ -203,7 +232,7 @@ impl Flight {
         &mut self,
         start: SeqNum,
         end: SeqNum,
-        now: Instant,
+        arrival: &Arrival,
         delivered: &mut Delivered,
     ) {
         let first = self.segments.partition_point(|sent| sent.start.lt(start));
@@ -217,7 +246,10 @@ impl Flight {
                 continue;
             }
             delivered.sacked += sent.sequence_len();
-            self.note_delivered(&sent, now, delivered);
+            if !sent.resent {
+                delivered.sacked_rtt = Some(arrival.now.saturating_since(sent.sent_at));
+            }
+            self.note_delivered(&sent, false, arrival, delivered);
             self.change(index, |sent| {
                 sent.sacked = true;
                 sent.lost = false;
@@ -290,19 +322,34 @@ impl Flight {
         }
     }
 
-    /// Marks everything the peer does not hold as lost: the retransmission timer ran out.
-    pub(crate) fn mark_all_lost(&mut self) {
+    /// Marks what is lost when the retransmission timer ran out: the first segment, and what was sent a round trip and
+    /// `window` ago. Without `window` no later segment tells of losses, and everything is.
+    pub(crate) fn mark_lost_by_timeout(&mut self, now: Instant, window: Option<Duration>) {
         //= https://www.rfc-editor.org/rfc/rfc2018#section-8
         //# the data receiver is permitted to discard data in its queue that has not been acknowledged to the data sender
         // A first segment that is "held" but was never acknowledged in order means the peer dropped what it held.
         let reneged = self.segments.front().is_some_and(|sent| sent.sacked);
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.3
+        //# For each segment, Segment, not acknowledged yet:
+        //# If SEG.SEQ == SND.UNA OR
+        //# Segment.xmit_ts + RACK.rtt + RACK.reo_wnd - Now() <= 0:
+        //# Segment.lost = TRUE
+        let patience = window.map(|window| self.newest.rtt + window);
         for index in 0..self.segments.len() {
             self.change(index, |sent| {
+                let overdue = patience.is_none_or(|patience| sent.sent_at + patience <= now);
                 sent.sacked = sent.sacked && !reneged;
-                sent.lost = !sent.sacked;
+                sent.lost = !sent.sacked && (sent.lost || index == 0 || overdue);
             });
         }
         self.resend_from = 0;
+    }
+
+    /// Nothing that was not sent again counts as lost any more.
+    pub(crate) fn forgive(&mut self) {
+        for index in 0..self.segments.len() {
+            self.change(index, |sent| sent.lost = false);
+        }
     }
 
     /// Marks what the peer does not hold and what carries more than `mss` bytes of payload as lost. False if there is none.
@@ -411,20 +458,38 @@ impl Flight {
         self.resend_from = self.resend_from.min(index);
     }
 
-    fn note_delivered(&mut self, sent: &Sent, now: Instant, delivered: &mut Delivered) {
+    /// `earlier_copy`: the acknowledgement is known to be of an earlier one than the last.
+    fn note_delivered(
+        &mut self,
+        sent: &Sent,
+        earlier_copy: bool,
+        arrival: &Arrival,
+        delivered: &mut Delivered,
+    ) {
         delivered.largest = delivered.largest.max(sent.len);
-        let rtt = now.saturating_since(sent.sent_at);
+        let rtt = arrival.now.saturating_since(sent.sent_at);
         //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
-        //# The segment was last retransmitted less than RACK.min_rtt ago.
-        let plausible = !sent.resent || !self.newest.known || rtt >= self.newest.rtt / 2;
-        let later = !self.newest.known || sent.sent_after(self.newest.sent_at, self.newest.end);
-        if plausible && later {
-            self.newest = Newest {
-                sent_at: sent.sent_at,
-                end: sent.end(),
-                rtt,
-                known: true,
-            };
+        //# 1.  The Timestamp Echo Reply field (TSecr) of the ACK's timestamp option [RFC7323], if available, indicates the
+        //# ACK was not acknowledging the last retransmission of the segment.
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+        //# 2.  The segment was last retransmitted less than RACK.min_rtt ago.
+        let ambiguous = sent.resent && (earlier_copy || rtt < arrival.rtt_min);
+        if !ambiguous {
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+            //# Among all the segments newly ACKed or SACKed by this ACK that pass the checks above, update the RACK.rtt to be
+            //# the RTT sample calculated using this ACK.
+            if delivered
+                .latest
+                .is_none_or(|(at, end)| sent.sent_after(at, end))
+            {
+                delivered.latest = Some((sent.sent_at, sent.end()));
+                self.newest.rtt = rtt;
+            }
+            if !self.newest.known || sent.sent_after(self.newest.sent_at, self.newest.end) {
+                self.newest.sent_at = sent.sent_at;
+                self.newest.end = sent.end();
+                self.newest.known = true;
+            }
         }
         match self.forward {
             Some(forward) if sent.end().lt(forward) => delivered.reordered |= !sent.resent,

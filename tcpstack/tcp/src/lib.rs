@@ -45,6 +45,7 @@ mod pool;
 mod reassembly;
 mod receive;
 mod recovery;
+mod reordering;
 mod rto;
 mod send;
 mod sequence;
@@ -54,6 +55,7 @@ mod takeover;
 mod time_wait;
 mod timers;
 mod timestamps;
+mod undo;
 
 pub use config::{Config, CongestionAlgorithm, Keepalive};
 pub use connection::Connection;

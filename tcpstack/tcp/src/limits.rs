@@ -6,13 +6,13 @@ pub const WINDOW_SHIFT_MAX: u8 = 14;
 pub const WINDOW_BYTES_MAX: u32 = 65_535 << WINDOW_SHIFT_MAX;
 /// Send MSS assumed when the peer announced none over IPv4 (RFC 9293 section 3.7.1).
 pub const MSS_DEFAULT_BYTES: u16 = 536;
+/// The same over IPv6.
+pub const MSS_DEFAULT_IPV6_BYTES: u16 = 1_220;
 /// Smallest send MSS honoured: a peer announcing less would make every byte cost a packet.
 pub const MSS_BYTES_MIN: u16 = 64;
 /// Smallest MTU that anybody's word makes a path have over IPv4: Linux's floor, below which a forger could make every byte
 /// cost a packet.
 pub const PATH_MTU_IPV4_BYTES_MIN: u16 = 552;
-/// Smallest MTU of any IPv6 path (RFC 8200 section 5). Whoever turns an MTU into an MSS holds it to this.
-pub const PATH_MTU_IPV6_BYTES_MIN: u16 = 1_280;
 /// Smallest path MSS that is believed: that of the smaller of the two MTUs, headers of 40 bytes subtracted.
 pub const PATH_MSS_BYTES_MIN: u16 = 512;
 /// Timeouts in a row of one segment after which its size is suspected (as `tcp_retries1` of Linux).
@@ -47,6 +47,8 @@ pub const OUT_OF_ORDER_RUNS_MAX: usize = 128;
 pub const LARGE_SEGMENT_BYTES_MAX: u32 = 65_535 - 40 - 60;
 /// Segments of initial window (RFC 6928).
 pub const INITIAL_WINDOW_SEGMENTS: u32 = 10;
+/// Segments by which one acknowledgement may widen the window in slow start (RFC 9406 section 4.3: L, without pacing).
+pub const SLOW_START_SEGMENTS_PER_ACK_MAX: u32 = 8;
 /// Duplicate acknowledgements that signal a loss (RFC 5681 section 3.2).
 pub const DUPLICATE_ACKS_MAX: u32 = 3;
 /// First retransmission timeout (RFC 6298 section 2.1).
@@ -55,16 +57,22 @@ pub const RTO_INITIAL_MS: u64 = 1_000;
 pub const RTO_GRANULARITY_MS: u64 = 1;
 /// Doublings of the retransmission timeout kept track of.
 pub const BACKOFF_SHIFT_MAX: u8 = 16;
+/// Half of the time for which the smallest round trip counts (as `tcp_min_rtt_wlen` of Linux: five minutes).
+pub const RTT_MIN_WINDOW_S: u32 = 150;
+/// Step of our timestamp clock (RFC 7323 section 5.4).
+pub const TIMESTAMP_STEP_US: u32 = 1_000;
 /// Challenge acknowledgements per connection and second (RFC 5961 section 7).
 pub const CHALLENGE_ACKS_PER_SECOND_MAX: u32 = 10;
 /// Size of a connection that holds no data; it has no other memory then.
-pub const CONNECTION_BYTES_MAX: usize = 832;
+pub const CONNECTION_BYTES_MAX: usize = 864;
 /// Size of what is kept of a finished connection.
 pub const TIME_WAIT_BYTES_MAX: usize = 40;
 /// Age at which the peer's last timestamp no longer proves anything (RFC 7323 section 5.5: 24 days).
 pub const TIMESTAMP_RECENT_MS_MAX: u64 = 24 * 24 * 3_600 * 1_000;
-/// Steps by which duplicates reported by the peer widen the reordering window (RFC 8985: RACK.reo_wnd_mult).
-pub const REORDERING_PATIENCE_MAX: u32 = 15;
+/// Widest that duplicates reported by the peer make the reordering window, in its steps (RFC 8985: RACK.reo_wnd_mult).
+pub const REORDERING_STEPS_MAX: u8 = 64;
+/// Recoveries without reported duplicates after which the reordering window is narrow again (RFC 8985: RACK.reo_wnd_persist).
+pub const REORDERING_RECOVERIES: u8 = 16;
 /// Delay of the peer's acknowledgements that a tail-loss probe allows for (RFC 8985 section 7.2: TLP.max_ack_delay).
 pub const PEER_ACK_DELAY_MS: u64 = 40;
 /// How long an empty buffer that has grown keeps its memory for the next burst before giving it back. One that has not

@@ -11,6 +11,8 @@ pub struct Opening {
     pub iss: SeqNum,
     /// Largest segment payload of the path, announced as MSS.
     pub path_mss: u16,
+    /// What a peer that announces no MSS takes: [`limits::MSS_DEFAULT_BYTES`] or [`limits::MSS_DEFAULT_IPV6_BYTES`].
+    pub mss_default: u16,
     /// Window shift to announce; `None` opens without window scaling.
     pub window_scale: Option<u8>,
     /// Announce selective acknowledgements.
@@ -38,7 +40,7 @@ impl Opening {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
         //# If an MSS Option is not received at connection setup, TCP implementations MUST assume a default send MSS of
         //# 536 (576 - 40) for IPv4 or 1220 (1280 - 60) for IPv6
-        let peer_mss = peer.mss.unwrap_or(limits::MSS_DEFAULT_BYTES);
+        let peer_mss = peer.mss.unwrap_or(self.mss_default);
         let (send_scale, receive_scale) = match (self.window_scale, peer.window_scale) {
             //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
             //# If a Window Scale option is received with a shift.cnt value larger than 14, the TCP SHOULD log the error but

@@ -1,11 +1,8 @@
 //! Where the sender stands with losses.
 
-use core::time::Duration;
-
 use sluice_packet::SeqNum;
 
-use crate::limits;
-use crate::rto::RtoEstimator;
+use crate::reordering::Reordering;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -29,12 +26,11 @@ pub(crate) struct Recovery {
     pub(crate) forced: bool,
     /// The congestion window was reduced; not again before everything before this is acknowledged.
     reduced: Option<SeqNum>,
-    /// The path was seen to reorder.
-    pub(crate) reordering: bool,
-    /// Grows with spurious retransmissions, RACK.reo_wnd_mult less one.
-    pub(crate) patience: u32,
+    pub(crate) reordering: Reordering,
     /// End of the tail-loss probe in flight, and whether it repeated data.
     pub(crate) tail_probe: Option<TailProbe>,
+    /// The round trip was measured since the last tail-loss probe, or since the connection's start.
+    pub(crate) timed_since_probe: bool,
 }
 
 /// A tail-loss probe in flight (RFC 8985 section 7).
@@ -78,19 +74,8 @@ impl Recovery {
         }
     }
 
-    /// How long a segment overtaken by a later one is given to arrive.
-    pub(crate) fn reordering_window(&self, sacked_segments: u32, rto: &RtoEstimator) -> Duration {
-        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
-        //# If RACK.reordering_seen is FALSE:
-        //# If in Fast or RTO recovery:
-        //# Return 0
-        //# Else if RACK.segs_sacked >= DupThresh:
-        //# Return 0
-        //# Return min(RACK.reo_wnd_mult * RACK.min_RTT / 4, SRTT)
-        if !self.reordering && (self.in_loss() || sacked_segments >= limits::DUPLICATE_ACKS_MAX) {
-            return Duration::ZERO;
-        }
-        let quarter = rto.smallest().unwrap_or_default() / 4;
-        (quarter * (1 + self.patience)).min(rto.smoothed().unwrap_or_default())
+    /// A reduction was taken back.
+    pub(crate) fn forget_reductions(&mut self) {
+        self.reduced = None;
     }
 }

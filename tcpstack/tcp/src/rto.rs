@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use sluice_packet::Instant;
+
 use crate::config::Config;
 use crate::limits;
 
@@ -10,7 +12,7 @@ pub(crate) struct RtoEstimator {
     /// Microseconds, as everything here; meaningful once `sampled`.
     smoothed: u32,
     variation: u32,
-    smallest: u32,
+    smallest: RecentMin,
     min: u32,
     max: u32,
     backoff: u8,
@@ -23,7 +25,7 @@ impl RtoEstimator {
         Self {
             smoothed: 0,
             variation: 0,
-            smallest: 0,
+            smallest: RecentMin::default(),
             min,
             max: micros(config.rto_max).max(min),
             backoff: 0,
@@ -31,24 +33,31 @@ impl RtoEstimator {
         }
     }
 
-    /// Takes a round-trip time. The caller never samples a segment that was sent twice, unless its timestamp says which
-    /// copy is acknowledged (Karn's algorithm).
-    pub(crate) fn sample(&mut self, rtt: Duration) {
-        let rtt = micros(rtt);
+    /// Takes a round-trip time. The caller never samples a segment that was sent twice (Karn's algorithm).
+    pub(crate) fn sample(&mut self, rtt: Duration, now: Instant) {
+        self.smallest.take(micros(rtt), now);
+        self.smooth(micros(rtt));
+    }
+
+    /// Takes the round-trip time of a segment that was sent twice, by the timestamp that says which copy is acknowledged.
+    pub(crate) fn sample_by_timestamp(&mut self, rtt: Duration) {
+        // The timestamp's clock says nothing below its step: a path of microseconds would seem to take none at all.
+        self.smooth(micros(rtt).max(limits::TIMESTAMP_STEP_US));
+    }
+
+    fn smooth(&mut self, rtt: u32) {
         if self.sampled {
             //= https://www.rfc-editor.org/rfc/rfc6298#section-2
             //# RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|
             //# SRTT <- (1 - alpha) * SRTT + alpha * R'
             self.variation = weighted(self.variation, 3, self.smoothed.abs_diff(rtt));
             self.smoothed = weighted(self.smoothed, 7, rtt);
-            self.smallest = self.smallest.min(rtt);
         } else {
             //= https://www.rfc-editor.org/rfc/rfc6298#section-2
             //# SRTT <- R
             //# RTTVAR <- R/2
             self.smoothed = rtt;
             self.variation = rtt / 2;
-            self.smallest = rtt;
             self.sampled = true;
         }
     }
@@ -98,9 +107,51 @@ impl RtoEstimator {
             .then(|| Duration::from_micros(u64::from(self.smoothed)))
     }
 
+    /// The smallest round trip of late, RACK.min_RTT.
     pub(crate) fn smallest(&self) -> Option<Duration> {
-        self.sampled
-            .then(|| Duration::from_micros(u64::from(self.smallest)))
+        self.smallest
+            .value()
+            .map(|smallest| Duration::from_micros(u64::from(smallest)))
+    }
+}
+
+/// The smallest of the values that were taken within the last one or two of [`limits::RTT_MIN_WINDOW_S`].
+#[derive(Clone, Copy, Debug)]
+struct RecentMin {
+    current: u32,
+    before: u32,
+    /// Second at which `current` was begun.
+    since: u32,
+}
+
+impl Default for RecentMin {
+    fn default() -> Self {
+        Self {
+            current: u32::MAX,
+            before: u32::MAX,
+            since: 0,
+        }
+    }
+}
+
+impl RecentMin {
+    fn take(&mut self, value: u32, now: Instant) {
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+        //# The sender SHOULD track a windowed min-filtered estimate of recent RTT measurements that can adapt when migrating
+        //# to significantly longer paths rather than tracking a simple global minimum of all RTT measurements.
+        let second = u32::try_from(now.micros() / 1_000_000).unwrap_or(u32::MAX);
+        if second.saturating_sub(self.since) >= limits::RTT_MIN_WINDOW_S {
+            self.before = self.current;
+            self.current = value;
+            self.since = second;
+        } else {
+            self.current = self.current.min(value);
+        }
+    }
+
+    fn value(&self) -> Option<u32> {
+        let value = self.current.min(self.before);
+        (value != u32::MAX).then_some(value)
     }
 }
 
@@ -137,9 +188,10 @@ mod tests {
         //= type=test
         //# SRTT <- R
         let mut estimator = estimator();
-        estimator.sample(Duration::from_millis(400));
+        let now = Instant::from_secs(1);
+        estimator.sample(Duration::from_millis(400), now);
         assert_eq!(estimator.timeout(), Duration::from_millis(400 + 4 * 200));
-        estimator.sample(Duration::from_millis(800));
+        estimator.sample(Duration::from_millis(800), now);
         assert_eq!(estimator.smoothed(), Some(Duration::from_millis(450)));
         assert_eq!(estimator.timeout(), Duration::from_millis(450 + 4 * 250));
     }
@@ -150,7 +202,7 @@ mod tests {
         //= type=test
         //# (5.5) The host MUST set RTO <- RTO * 2 ("back off the timer").
         let mut estimator = estimator();
-        estimator.sample(Duration::from_millis(10));
+        estimator.sample(Duration::from_millis(10), Instant::from_secs(1));
         let first = estimator.timeout();
         assert_eq!(first, Config::default().rto_min);
         estimator.back_off();
@@ -163,5 +215,39 @@ mod tests {
         assert_eq!(estimator.timeout(), Config::default().rto_max);
         estimator.progress();
         assert_eq!(estimator.timeout(), first);
+    }
+
+    #[test]
+    fn p98_the_smallest_round_trip_is_one_of_late() {
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+        //= type=test
+        //# The sender SHOULD track a windowed min-filtered estimate of recent RTT measurements that can adapt when migrating
+        let mut estimator = estimator();
+        let window = u64::from(limits::RTT_MIN_WINDOW_S);
+        assert_eq!(estimator.smallest(), None);
+        for second in 0..10 {
+            estimator.sample(Duration::from_millis(10), Instant::from_secs(second));
+        }
+        for second in 10..window * 2 {
+            estimator.sample(Duration::from_millis(50), Instant::from_secs(second));
+            assert_eq!(
+                estimator.smallest(),
+                Some(Duration::from_millis(10)),
+                "{second}"
+            );
+        }
+        for second in window * 2..window * 3 {
+            estimator.sample(Duration::from_millis(50), Instant::from_secs(second));
+        }
+        assert_eq!(estimator.smallest(), Some(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn p98_a_timestamp_tells_no_smallest_round_trip() {
+        let mut estimator = estimator();
+        estimator.sample(Duration::from_micros(300), Instant::from_secs(1));
+        estimator.sample_by_timestamp(Duration::ZERO);
+        assert_eq!(estimator.smallest(), Some(Duration::from_micros(300)));
+        assert!(estimator.smoothed() > Some(Duration::from_micros(300)));
     }
 }

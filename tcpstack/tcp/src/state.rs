@@ -108,6 +108,13 @@ impl State {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
             //# Respond with "ok" and delete the TCB, enter CLOSED state, and return.
             Self::TimeWait(_) => close(core, CloseReason::Finished, false),
+            // By the clauses' states: whoever has not sent its FIN yet is in CLOSE-WAIT or FIN-WAIT-1 there.
+            Self::Closing(_) | Self::LastAck(_) => {
+                let unsent = core.send.fin_due();
+                close(core, CloseReason::Aborted, unsent)
+            }
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
+            //# <SEQ=SND.NXT><CTL=RST>
             _ => close(core, CloseReason::Aborted, true),
         }
     }

@@ -22,6 +22,8 @@ pub struct Stats {
     pub timeouts: u64,
     /// Times that loss recovery was entered by acknowledgements.
     pub fast_recoveries: u64,
+    /// Times that a reduction of the congestion window was taken back: what was sent again had not been lost.
+    pub reductions_taken_back: u64,
     /// Tail-loss probes sent.
     pub tail_probes: u64,
     /// Zero-window probes sent.
@@ -83,6 +85,7 @@ pub(crate) struct Counters {
     pub(crate) out_of_order: Count,
     pub(crate) timeouts: Count,
     pub(crate) fast_recoveries: Count,
+    pub(crate) reductions_taken_back: Count,
     pub(crate) tail_probes: Count,
     pub(crate) window_probes: Count,
     pub(crate) keepalive_probes: Count,
@@ -106,7 +109,7 @@ pub(crate) struct Counters {
 pub(crate) struct Count(u32);
 
 impl Count {
-    fn get(self) -> u64 {
+    pub(crate) fn get(self) -> u64 {
         u64::from(self.0)
     }
 }
@@ -136,6 +139,7 @@ impl Counters {
             retransmits: self.retransmits.get(),
             timeouts: self.timeouts.get(),
             fast_recoveries: self.fast_recoveries.get(),
+            reductions_taken_back: self.reductions_taken_back.get(),
             tail_probes: self.tail_probes.get(),
             window_probes: self.window_probes.get(),
             keepalive_probes: self.keepalive_probes.get(),

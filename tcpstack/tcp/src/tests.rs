@@ -9,6 +9,7 @@ mod matrix;
 mod pair;
 mod path_mtu;
 mod receiving;
+mod repetition;
 mod sending;
 mod support;
 mod teardown;

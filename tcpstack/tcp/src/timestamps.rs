@@ -87,6 +87,14 @@ impl TimestampState {
         self.recent_at = now;
     }
 
+    /// What an acknowledgement echoes.
+    pub(crate) fn echoed(&self, timestamp: Timestamps) -> Echo {
+        Echo {
+            clock: *self,
+            value: timestamp.echo,
+        }
+    }
+
     /// Time since our clock showed the value that an acknowledgement echoes; none if it never showed it in `within`.
     pub(crate) fn elapsed_since(
         &self,
@@ -96,6 +104,20 @@ impl TimestampState {
     ) -> Option<Duration> {
         let elapsed = Duration::from_millis(u64::from(self.now(now).wrapping_sub(echo)));
         (elapsed <= within + Duration::from_millis(1)).then_some(elapsed)
+    }
+}
+
+/// A value of our clock that came back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Echo {
+    clock: TimestampState,
+    value: u32,
+}
+
+impl Echo {
+    /// Our clock showed the value before `at`.
+    pub(crate) fn is_before(&self, at: Instant) -> bool {
+        is_before(self.value, self.clock.now(at))
     }
 }
 

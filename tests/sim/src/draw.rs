@@ -30,6 +30,7 @@ pub fn opening(random: &mut Random) -> Opening {
     Opening {
         iss: sequence(random),
         path_mss: random.pick(&[536, 1_200, 1_440, 1_460]),
+        mss_default: 536,
         window_scale: random.pick(&[None, Some(0), Some(3), Some(7), Some(14)]),
         sack: random.chance(800),
         ecn: false,

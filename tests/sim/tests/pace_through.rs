@@ -35,6 +35,7 @@ fn opening() -> Opening {
     Opening {
         iss: SeqNum(77),
         path_mss: 1_460,
+        mss_default: 536,
         window_scale: Some(7),
         sack: true,
         ecn: false,

@@ -172,6 +172,7 @@ fn opening(iss: SeqNum, window_scale: u8, path_mss: u16) -> Opening {
     Opening {
         iss,
         path_mss,
+        mss_default: 536,
         window_scale: Some(window_scale),
         sack: true,
         ecn: false,

@@ -4,9 +4,10 @@ use core::time::Duration;
 
 use sluice_packet::{Ecn, Instant, TcpSegment};
 
+use super::repetition::duplicate_block;
 use super::{ControlBlock, Screened};
 use crate::ecn::Told;
-use crate::flight::Delivered;
+use crate::flight::{Arrival, Delivered};
 use crate::limits;
 use crate::reassembly::Inserted;
 use crate::receive::Owed;
@@ -89,14 +90,30 @@ impl ControlBlock {
         let in_flight = self.flight.outstanding();
         let outstanding = in_flight > 0;
         let mut delivered = Delivered::default();
+        let arrival = Arrival {
+            now,
+            rtt_min: self.rto.smallest().unwrap_or_default(),
+            echo: self
+                .timestamps
+                .as_ref()
+                .zip(segment.options.timestamps)
+                .map(|(clock, timestamps)| clock.echoed(timestamps)),
+        };
         if self.sack {
-            self.take_sack(now, segment, &mut delivered);
+            self.take_sack(&arrival, segment, &mut delivered);
         }
         let advanced = segment.ack.gt(una);
         if advanced {
-            self.flight.acknowledge(segment.ack, now, &mut delivered);
+            self.flight
+                .acknowledge(segment.ack, &arrival, &mut delivered);
             self.send.advance(segment.ack);
             self.sample_round_trip(now, segment, &delivered);
+        } else if let Some(rtt) = delivered.sacked_rtt {
+            self.rto.sample(rtt, now);
+            self.recovery.timed_since_probe = true;
+        }
+        if delivered.resent_since.is_some() {
+            self.judge_repetitions(&arrival);
         }
         self.judge_size_probe(&delivered);
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
@@ -203,30 +220,23 @@ impl ControlBlock {
         self.receive.owe(Owed::Now);
     }
 
-    fn take_sack(&mut self, now: Instant, segment: &TcpSegment<'_>, delivered: &mut Delivered) {
+    fn take_sack(
+        &mut self,
+        arrival: &Arrival,
+        segment: &TcpSegment<'_>,
+        delivered: &mut Delivered,
+    ) {
+        let duplicate = duplicate_block(segment);
+        if let Some(block) = duplicate.filter(|block| self.may_have_arrived(block)) {
+            self.take_duplicate(block, delivered);
+        }
         let una = self.send.una().max(segment.ack);
         for block in segment.options.sack.iter() {
-            if block.left.ge(block.right) || block.right.gt(self.send.max()) {
-                continue;
+            // An acknowledgement that was overtaken by a later one says nothing new of what that one acknowledged.
+            if self.may_have_arrived(&block) && block.left.ge(una) {
+                self.flight
+                    .sack(block.left, block.right, arrival, delivered);
             }
-            if block.left.lt(una) {
-                //= https://www.rfc-editor.org/rfc/rfc2883#section-5
-                //# If the SACK sequence space is less than this cumulative ACK, it is an indication that the segment
-                //# identified by the SACK block has been received more than once by the receiver.
-                self.stats.duplicate_sacks += 1;
-                self.recovery.patience =
-                    (self.recovery.patience + 1).min(limits::REORDERING_PATIENCE_MAX);
-                if self
-                    .recovery
-                    .tail_probe
-                    .is_some_and(|probe| probe.repeated && block.right == probe.end)
-                {
-                    // The probe was not needed: the original had arrived.
-                    self.recovery.tail_probe = None;
-                }
-                continue;
-            }
-            self.flight.sack(block.left, block.right, now, delivered);
         }
     }
 
@@ -244,7 +254,12 @@ impl ControlBlock {
                 .and_then(|(clock, timestamps)| clock.elapsed_since(timestamps.echo, now, within)),
         };
         if let Some(rtt) = rtt {
-            self.rto.sample(rtt);
+            if delivered.resent_since.is_none() {
+                self.rto.sample(rtt, now);
+            } else {
+                self.rto.sample_by_timestamp(rtt);
+            }
+            self.recovery.timed_since_probe = true;
         }
         if delivered.resent_since.is_none() || rtt.is_some() {
             self.rto.progress();
@@ -260,6 +275,10 @@ impl ControlBlock {
         duplicate: bool,
     ) {
         self.recovery.forget_reduction(self.send.una());
+        if let Some(undo) = self.before_loss.recall() {
+            undo.on_acknowledgement(self.send.una());
+        }
+        let recovering = self.recovery.in_loss();
         if self
             .recovery
             .point()
@@ -268,9 +287,21 @@ impl ControlBlock {
             self.recovery.phase = Phase::Open;
             self.recovery.duplicates = 0;
             self.recovery.forced = false;
+            if let Some(undo) = self.before_loss.recall() {
+                undo.on_recovery(self.send.next());
+            }
         }
         if self.sack {
-            self.recovery.reordering |= delivered.reordered;
+            if delivered.reordered {
+                self.recovery.reordering.note_seen();
+            }
+            let recovered = recovering && self.recovery.phase == Phase::Open;
+            self.recovery.reordering.on_acknowledgement(
+                self.send.una(),
+                self.send.next(),
+                delivered.duplicate,
+                recovered,
+            );
             self.find_losses_by_time(now);
         } else if duplicate {
             self.recovery.duplicates += 1;
@@ -300,9 +331,7 @@ impl ControlBlock {
 
     /// RACK: marks what a later segment has overtaken for too long, and watches over the rest.
     pub(super) fn find_losses_by_time(&mut self, now: Instant) {
-        let window = self
-            .recovery
-            .reordering_window(self.flight.sacked_segments(), &self.rto);
+        let window = self.reordering_window();
         let (marked, until) = self.flight.mark_lost_by_time(now, window);
         if marked > 0 && matches!(self.recovery.phase, Phase::Narrowed { .. }) {
             // Not all that went missing was too large.
@@ -312,6 +341,14 @@ impl ControlBlock {
             Some(until) => self.timers.set(Timer::Reorder, until),
             None => self.timers.stop(Timer::Reorder),
         }
+    }
+
+    pub(super) fn reordering_window(&self) -> Duration {
+        self.recovery.reordering.window(
+            self.recovery.in_loss(),
+            self.flight.sacked_segments(),
+            &self.rto,
+        )
     }
 
     pub(super) fn enter_recovery(&mut self) {
@@ -329,7 +366,10 @@ impl ControlBlock {
                 point: self.send.next(),
             };
             self.recovery.forced = true;
-            self.reduce(self.flight.outstanding());
+            let (before, una) = (self.congestion, self.send.una());
+            if self.reduce(self.flight.outstanding()) {
+                self.before_loss.remember(before, una);
+            }
             self.stats.fast_recoveries += 1;
             self.timers.stop(Timer::TailProbe);
         }
@@ -361,9 +401,15 @@ impl ControlBlock {
 
     /// `count` sequence numbers were acknowledged and nothing tells of congestion.
     fn grow_window(&mut self, now: Instant, count: u32) {
-        if self.window_limited && !matches!(self.recovery.phase, Phase::Fast { .. }) {
+        if matches!(self.recovery.phase, Phase::Fast { .. }) {
+            return;
+        }
+        if self.window_limited {
             let rtt = self.rto.smoothed().unwrap_or(Duration::ZERO);
-            self.congestion.on_acknowledged(count, now, rtt);
+            let repairing = matches!(self.recovery.phase, Phase::Loss { .. });
+            self.congestion.on_acknowledged(count, now, rtt, repairing);
+        } else {
+            self.congestion.on_unlimited(now);
         }
     }
 

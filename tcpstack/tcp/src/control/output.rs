@@ -74,7 +74,14 @@ impl ControlBlock {
 
     /// Sends probes for tail losses while nothing else is known to be wrong (RFC 8985 section 7.2).
     pub(super) fn arm_tail_probe(&mut self, now: Instant) {
-        let idle = self.recovery.phase == Phase::Open && self.recovery.tail_probe.is_none();
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+        //# 1.  First, there is no other previous loss probe still in flight.
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+        //# 2.  Second, the sender has obtained an RTT measurement since the last loss probe transmission or the start of the
+        //# connection, whichever was later.
+        let idle = self.recovery.phase == Phase::Open
+            && self.recovery.tail_probe.is_none()
+            && self.recovery.timed_since_probe;
         let wanted = self.sack && idle && self.send.is_open() && !self.flight.is_empty();
         if !wanted || self.flight.sacked_segments() > 0 {
             self.timers.stop(Timer::TailProbe);
@@ -94,11 +101,11 @@ impl ControlBlock {
             Duration::ZERO
         };
         let wait = smoothed * 2 + delay.max(Duration::from_millis(2));
-        if now + wait < self.timers.at(Timer::Retransmit) {
-            self.timers.set(Timer::TailProbe, now + wait);
-        } else {
-            self.timers.stop(Timer::TailProbe);
-        }
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+        //# If Now() + PTO > TCP_RTO_expiration():
+        //# PTO = TCP_RTO_expiration() - Now()
+        let at = (now + wait).min(self.timers.at(Timer::Retransmit));
+        self.timers.set(Timer::TailProbe, at);
     }
 
     /// Chooses the next segment that takes sequence space and records it as sent.
@@ -132,6 +139,9 @@ impl ControlBlock {
         self.recovery.forced = false;
         self.stats.retransmits += 1;
         self.give_up_size_probe(&sent);
+        if let Some(undo) = self.before_loss.recall() {
+            undo.on_repetition(now);
+        }
         let resent = self.flight.resend(index, limit, now);
         self.start_retransmission_timer(now);
         resent
@@ -165,6 +175,8 @@ impl ControlBlock {
             end: sent.end(),
             repeated,
         });
+        self.recovery.timed_since_probe = false;
+        self.timers.stop(Timer::TailProbe);
         self.timers.set(Timer::Retransmit, now + self.rto.timeout());
         Some(sent)
     }

@@ -26,6 +26,10 @@ impl ControlBlock {
         }
         if self.timers.take_expired(Timer::TailProbe, now) && !self.flight.is_empty() {
             self.tail_probe_due = true;
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+            //# After attempting to send a loss probe, regardless of whether a loss probe was sent, the sender MUST re-arm the
+            //# RTO timer, not the PTO timer, if the FlightSize is not zero.
+            self.restart_retransmission_timer(now);
         }
         if self.timers.take_expired(Timer::Persist, now) {
             if now.saturating_since(self.stalled_since) > self.patience() {
@@ -61,10 +65,14 @@ impl ControlBlock {
         let first = self.recovery.may_reduce(self.send.una());
         // A closed window is not congestion.
         if self.send.window() > 0 || !self.send.is_open() {
+            if first {
+                self.before_loss.remember(self.congestion, self.send.una());
+            }
             self.congestion.on_timeout(self.flight.outstanding(), first);
             self.note_reduction();
         }
-        self.flight.mark_all_lost();
+        let window = self.sack.then(|| self.reordering_window());
+        self.flight.mark_lost_by_timeout(now, window);
         self.recovery.phase = Phase::Loss {
             point: self.send.next(),
         };

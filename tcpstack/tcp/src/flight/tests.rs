@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
+use sluice_packet::Timestamps;
+
 use super::*;
+use crate::takeover::TimestampClock;
+use crate::timestamps::TimestampState;
 
 const LEN: u32 = 100;
 
@@ -34,6 +38,15 @@ impl Reference {
             .iter()
             .filter(|byte| !byte.sacked && !byte.lost)
             .count()
+    }
+}
+
+/// An acknowledgement that says nothing of time.
+fn arrival(now: Instant) -> Arrival {
+    Arrival {
+        now,
+        rtt_min: Duration::ZERO,
+        echo: None,
     }
 }
 
@@ -94,7 +107,7 @@ proptest! {
                 }
                 Event::Acknowledge(count) => {
                     let to = reference.offset(first + count * LEN / 2);
-                    flight.acknowledge(start + u32::try_from(to).unwrap(), now, &mut delivered);
+                    flight.acknowledge(start + u32::try_from(to).unwrap(), &arrival(now), &mut delivered);
                     prop_assert_eq!(usize::try_from(delivered.acknowledged).unwrap(), to - reference.acknowledged);
                     reference.acknowledged = to;
                 }
@@ -107,7 +120,7 @@ proptest! {
                         continue;
                     }
                     let edge = |offset: usize| start + u32::try_from(offset).unwrap();
-                    flight.sack(edge(left), edge(right), now, &mut delivered);
+                    flight.sack(edge(left), edge(right), &arrival(now), &mut delivered);
                     let mut fresh = 0;
                     for byte in &mut reference.bytes[left..right] {
                         fresh += u32::from(!byte.sacked);
@@ -116,7 +129,7 @@ proptest! {
                     prop_assert_eq!(delivered.sacked, fresh);
                 }
                 Event::Timeout => {
-                    flight.mark_all_lost();
+                    flight.mark_lost_by_timeout(now, None);
                     let from = reference.acknowledged;
                     let reneged = reference.waiting().first().is_some_and(|byte| byte.sacked);
                     for byte in &mut reference.bytes[from..] {
@@ -180,7 +193,7 @@ fn p98_what_a_later_segment_overtook_is_lost_after_a_round_trip_and_the_window()
     }
     let now = sent_at + Duration::from_millis(100);
     let mut delivered = Delivered::default();
-    flight.sack(start + LEN, start + 2 * LEN, now, &mut delivered);
+    flight.sack(start + LEN, start + 2 * LEN, &arrival(now), &mut delivered);
     let window = Duration::from_millis(25);
     let (marked, until) = flight.mark_lost_by_time(now, window);
     assert_eq!((marked, until), (0, Some(now + window)));
@@ -201,7 +214,7 @@ fn p98_what_a_later_segment_overtook_is_lost_after_a_round_trip_and_the_window()
 fn p98_an_acknowledgement_too_early_for_the_repetition_is_for_the_original() {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
     //= type=test
-    //# The segment was last retransmitted less than RACK.min_rtt ago.
+    //# 2.  The segment was last retransmitted less than RACK.min_rtt ago.
     let start = SeqNum(0);
     let mut flight = Flight::default();
     let begin = Instant::from_secs(1);
@@ -210,16 +223,82 @@ fn p98_an_acknowledgement_too_early_for_the_repetition_is_for_the_original() {
         flight.push(sent(start + index * LEN, at(0)));
     }
     let mut delivered = Delivered::default();
-    flight.acknowledge(start + LEN, at(100), &mut delivered);
+    flight.acknowledge(start + LEN, &arrival(at(100)), &mut delivered);
     flight.mark_first_lost();
     let (index, _) = flight.next_lost().unwrap();
     flight.resend(index, LEN, at(110)).unwrap();
     // Ten milliseconds after the repetition: a tenth of the round trip.
-    flight.acknowledge(start + 2 * LEN, at(120), &mut Delivered::default());
+    let early = Arrival {
+        rtt_min: Duration::from_millis(100),
+        ..arrival(at(120))
+    };
+    flight.acknowledge(start + 2 * LEN, &early, &mut Delivered::default());
     let (marked, until) = flight.mark_lost_by_time(at(150), Duration::ZERO);
     assert_eq!(
         (marked, until),
         (0, None),
         "nothing sent later was delivered"
     );
+}
+
+#[test]
+fn p98_an_acknowledgement_that_echoes_the_original_tells_nothing_of_the_repetition() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //# 1.  The Timestamp Echo Reply field (TSecr) of the ACK's timestamp option [RFC7323], if available, indicates the
+    let begin = Instant::from_secs(1);
+    let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+    let clock = TimestampState::new(
+        TimestampClock {
+            value: 7,
+            at: begin,
+            echo_recent: 0,
+        },
+        begin,
+    );
+    for (echoed_at, marked) in [(0, 0), (110, 1)] {
+        let start = SeqNum(0);
+        let mut flight = Flight::default();
+        for index in 0..2 {
+            flight.push(sent(start + index * LEN, at(0)));
+        }
+        flight.mark_first_lost();
+        flight.resend(0, LEN, at(110)).unwrap();
+        let echo = clock.echoed(Timestamps {
+            value: 0,
+            echo: clock.now(at(echoed_at)),
+        });
+        let arrival = Arrival {
+            echo: Some(echo),
+            ..arrival(at(120))
+        };
+        flight.acknowledge(start + LEN, &arrival, &mut Delivered::default());
+        // What was sent with the original is overtaken by the repetition only.
+        let lost = flight.mark_lost_by_time(at(500), Duration::ZERO);
+        assert_eq!(lost.0, marked, "echo of {echoed_at} ms");
+    }
+}
+
+#[test]
+fn p98_a_timeout_loses_only_what_is_overdue() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.3
+    //= type=test
+    //# For each segment, Segment, not acknowledged yet:
+    let start = SeqNum(0);
+    let mut flight = Flight::default();
+    let begin = Instant::from_secs(1);
+    let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+    flight.push(sent(start, at(0)));
+    flight.acknowledge(start + LEN, &arrival(at(100)), &mut Delivered::default());
+    for (index, sent_at) in [(1, 100), (2, 150), (3, 290)] {
+        flight.push(sent(start + index * LEN, at(sent_at)));
+    }
+    flight.mark_lost_by_timeout(at(300), Some(Duration::from_millis(25)));
+    assert_eq!((flight.lost_segments(), flight.pipe()), (2, LEN));
+    let mut young = Flight::default();
+    young.push(sent(start, at(0)));
+    young.acknowledge(start + LEN, &arrival(at(100)), &mut Delivered::default());
+    young.push(sent(start + LEN, at(290)));
+    young.mark_lost_by_timeout(at(300), Some(Duration::from_millis(25)));
+    assert!(young.has_lost(), "the first is lost however young");
 }

@@ -27,6 +27,7 @@ fn opening(ecn: bool) -> Opening {
     Opening {
         iss: OURS,
         path_mss: 1_460,
+        mss_default: 536,
         window_scale: Some(7),
         sack: true,
         ecn,

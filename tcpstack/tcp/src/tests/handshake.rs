@@ -5,7 +5,7 @@ use sluice_packet::{
 };
 
 use super::support::{OURS, Script, THEIRS};
-use crate::{CloseReason, Config, Connection, Opening, StateName};
+use crate::{CloseReason, Config, Connection, Opening, StateName, limits};
 
 const SYN_ACK: TcpFlags = TcpFlags::from_bits(0x12);
 
@@ -13,6 +13,7 @@ fn opening() -> Opening {
     Opening {
         iss: OURS,
         path_mss: 1_460,
+        mss_default: 536,
         window_scale: Some(7),
         sack: true,
         ecn: false,
@@ -66,6 +67,29 @@ fn an_active_open_agrees_on_options() {
     assert_eq!((ack.seq, ack.ack, ack.flags), (1, 1, TcpFlags::ACK));
     script.send(3_000);
     assert_eq!(script.spans()[0], (1, 1_400 - 12));
+}
+
+#[test]
+fn p84_a_peer_that_announces_no_mss_gets_the_default_of_its_ip_version() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+    //= type=test
+    //# If an MSS Option is not received at connection setup, TCP implementations MUST assume a default send MSS of
+    for mss_default in [limits::MSS_DEFAULT_BYTES, limits::MSS_DEFAULT_IPV6_BYTES] {
+        let now = Instant::from_secs(10);
+        let opening = Opening {
+            mss_default,
+            ..opening()
+        };
+        let connection = Connection::connect(opening, &Config::default(), now);
+        let mut script = Script::around(connection, now);
+        script.drain();
+        let answer = segment(SYN_ACK, THEIRS, OURS + 1, TcpOptions::default());
+        script.connection.on_segment(now, &answer);
+        script.drain();
+        script.send(3_000);
+        let longest = script.drain().iter().map(|seen| seen.payload.len()).max();
+        assert_eq!(longest, Some(usize::from(mss_default)));
+    }
 }
 
 #[test]

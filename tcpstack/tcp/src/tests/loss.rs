@@ -247,6 +247,67 @@ fn p84_a_partly_acknowledged_segment_is_repeated_from_there() {
     assert_eq!(seen[0].payload[0], u8::try_from(300 % 251).unwrap());
 }
 
+#[test]
+fn p98_a_second_probe_waits_for_a_round_trip_measured_since_the_first() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //= type=test
+    //# 1.  First, there is no other previous loss probe still in flight.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //= type=test
+    //# 2.  Second, the sender has obtained an RTT measurement since the last loss probe transmission or the start of the
+    for measured in [false, true] {
+        let mut script = in_flight(takeover(), Config::default());
+        script.ack(10_000);
+        script.until_sent();
+        script.wait(50);
+        // Both copies came: what is acknowledged was sent twice, and tells no round trip.
+        script.ack_sack(11_000, &[(10_000, 11_000)]);
+        if measured {
+            script.send(1_000);
+            script.drain();
+            script.wait(50);
+            script.ack(12_000);
+        }
+        script.send(1_000);
+        script.drain();
+        script.until_sent();
+        let stats = script.connection.stats();
+        let expected = if measured { (2, 0) } else { (1, 1) };
+        assert_eq!((stats.tail_probes, stats.timeouts), expected);
+    }
+}
+
+#[test]
+fn p98_a_probe_goes_out_in_place_of_a_timeout_that_comes_sooner() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+    //= type=test
+    //# If Now() + PTO > TCP_RTO_expiration():
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //= type=test
+    //# After attempting to send a loss probe, regardless of whether a loss probe was sent, the sender MUST re-arm the
+    let mut script = Script::new();
+    let mut acknowledged = 0;
+    for _ in 0..40 {
+        script.send(1_000);
+        script.drain();
+        script.wait(150);
+        acknowledged += 1_000;
+        script.ack(acknowledged);
+    }
+    script.send(1_000);
+    script.drain();
+    let (waited, _) = script.until_sent();
+    assert!(
+        waited < Duration::from_millis(300),
+        "two round trips: {waited:?}"
+    );
+    let stats = script.connection.stats();
+    assert_eq!((stats.tail_probes, stats.timeouts), (1, 0));
+    let (again, _) = script.until_sent();
+    assert!(again >= Duration::from_millis(200), "{again:?}");
+    assert_eq!(script.connection.stats().timeouts, 1);
+}
+
 /// What the peer says of a probe that repeats bytes 10 000 to 11 000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {

@@ -14,6 +14,7 @@ fn connect(script: &mut Script) {
     let opening = Opening {
         iss: OURS,
         path_mss: 1_000,
+        mss_default: 536,
         window_scale: None,
         sack: true,
         ecn: false,

@@ -154,6 +154,7 @@ fn p94_other_icmp_errors_end_nothing() {
     let opening = Opening {
         iss: OURS,
         path_mss: 1_460,
+        mss_default: 536,
         window_scale: None,
         sack: true,
         ecn: false,

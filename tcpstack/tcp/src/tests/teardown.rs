@@ -167,6 +167,39 @@ fn abort_sends_one_reset() {
 }
 
 #[test]
+fn p100_an_abort_after_both_finished_sends_no_reset_unless_our_fin_is_unsent() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
+    //= type=test
+    //# Respond with "ok" and delete the TCB, enter CLOSED state, and return.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
+    //= type=test
+    //# <SEQ=SND.NXT><CTL=RST>
+    let finished = |state, window| {
+        let mut script = Script::new();
+        script.window = window;
+        script.ack(0);
+        script.send(100);
+        if state == StateName::LastAck {
+            script.feed(FIN_ACK, 0, 0, b"");
+        }
+        script.connection.finish();
+        script.drain();
+        if state == StateName::Closing {
+            script.feed(FIN_ACK, 0, 0, b"");
+            script.drain();
+        }
+        assert_eq!(script.connection.state(), state);
+        script.connection.abort();
+        assert_eq!(script.connection.closed_by(), Some(CloseReason::Aborted));
+        script.drain()
+    };
+    assert_eq!(finished(StateName::LastAck, 60_000), []);
+    assert_eq!(finished(StateName::Closing, 60_000), []);
+    let unsent = finished(StateName::LastAck, 0);
+    assert_eq!((unsent.len(), unsent[0].flags), (1, RST_ACK));
+}
+
+#[test]
 fn segments_for_a_closed_connection_are_reset() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
     //= type=test

@@ -24,6 +24,7 @@ fn opening() -> Opening {
     Opening {
         iss: OURS,
         path_mss: 1460,
+        mss_default: 536,
         window_scale: Some(7),
         sack: true,
         ecn: false,

@@ -1,0 +1,85 @@
+//! What becomes of segments that were sent again although they had arrived.
+
+use sluice_packet::{SackBlock, TcpSegment};
+
+use super::ControlBlock;
+use crate::flight::{Arrival, Delivered};
+use crate::recovery::Phase;
+use crate::sequence::ahead;
+
+impl ControlBlock {
+    pub(super) fn may_have_arrived(&self, block: &SackBlock) -> bool {
+        block.left.lt(block.right) && block.right.le(self.send.max())
+    }
+
+    /// The peer received the text of `block` twice.
+    pub(super) fn take_duplicate(&mut self, block: SackBlock, delivered: &mut Delivered) {
+        self.stats.duplicate_sacks += 1;
+        // More of them than there were repetitions are the network's doing, and no sign of reordering.
+        delivered.duplicate = self.stats.duplicate_sacks.get() <= self.stats.retransmits.get();
+        if self
+            .recovery
+            .tail_probe
+            .is_some_and(|probe| probe.repeated && block.right == probe.end)
+        {
+            // The probe was not needed: the original had arrived.
+            self.recovery.tail_probe = None;
+        }
+        let segments = ahead(block.left, block.right).div_ceil(self.send.mss().max(1));
+        let all = self
+            .before_loss
+            .recall()
+            .is_some_and(|undo| undo.on_duplicates(block.left, segments));
+        if all {
+            self.take_back();
+        }
+    }
+
+    /// Something that was sent again was acknowledged; perhaps it is the first copy that arrived.
+    pub(super) fn judge_repetitions(&mut self, arrival: &Arrival) {
+        let disproved = self
+            .before_loss
+            .recall()
+            .zip(arrival.echo)
+            .is_some_and(|(undo, echo)| undo.is_disproved_by(&echo));
+        if disproved {
+            // What was sent with it is on its way as it is.
+            self.flight.forgive();
+            self.take_back();
+        }
+    }
+
+    /// There was no loss: the congestion window becomes what it was.
+    fn take_back(&mut self) {
+        let Some(undo) = self.before_loss.recall() else {
+            return;
+        };
+        self.stats.reductions_taken_back += 1;
+        self.congestion.restore(undo.congestion());
+        self.before_loss.forget();
+        self.recovery.forget_reductions();
+        if !self.flight.has_lost() {
+            self.recovery.phase = Phase::Open;
+            self.recovery.forced = false;
+        }
+    }
+}
+
+/// The text that an acknowledgement reports as received twice.
+pub(super) fn duplicate_block(segment: &TcpSegment<'_>) -> Option<SackBlock> {
+    let mut blocks = segment.options.sack.iter();
+    let first = blocks.next()?;
+    //= https://www.rfc-editor.org/rfc/rfc2883#section-5
+    //# If the SACK sequence space is less than this cumulative ACK, it is an indication that the segment identified by the SACK
+    //# block has been received more than once by the receiver. An implementation MUST NOT compare the sequence space in the SACK
+    //# block to the TCP state variable snd.una (which carries the total cumulative ACK), as this may result in the wrong
+    //# conclusion if ACK packets are reordered.
+    let acknowledged = first.right.le(segment.ack);
+    //= https://www.rfc-editor.org/rfc/rfc2883#section-5
+    //# If the sequence space in the first SACK block is greater than the cumulative ACK, then the sender next compares the
+    //# sequence space in the first SACK block with the sequence space in the second SACK block, if there is one.
+    let held = blocks
+        .next()
+        .is_some_and(|second| second.left.le(first.left) && first.right.le(second.right));
+    (acknowledged || held).then_some(first)
+}

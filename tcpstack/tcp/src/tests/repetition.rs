@@ -1,0 +1,208 @@
+//! What was sent again for nothing.
+
+use core::time::Duration;
+
+use sluice_packet::Timestamps;
+
+use super::support::{MSS, Script, takeover, with_timestamps};
+use crate::{Config, Takeover};
+
+/// Ten segments of a window of ten in flight, sent 50 ms ago over a path of 50 ms; more is queued.
+fn full_window(takeover: Takeover) -> Script {
+    // The segments carry as much with timestamps as without.
+    let stamped = takeover.timestamps.is_some();
+    let mss = if stamped { MSS + 12 } else { MSS };
+    let takeover = Takeover {
+        peer_mss: mss,
+        path_mss: mss,
+        ..takeover
+    };
+    let mut script = Script::of(takeover, Config::default());
+    script.timestamp = stamped.then(Timestamps::default);
+    script.send(1_000);
+    script.drain();
+    script.wait(50);
+    script.timestamp = echo(&script, 50);
+    script.ack(1_000);
+    script.send(100_000);
+    assert_eq!(script.drain().len(), 10);
+    script.wait(50);
+    script.timestamp = echo(&script, 50);
+    script
+}
+
+/// The timestamps of a segment that answers one of ours sent `ago` milliseconds ago.
+fn echo(script: &Script, ago: u32) -> Option<Timestamps> {
+    let elapsed = script.now.micros() / 1_000 - 10_000;
+    script.timestamp.map(|_| Timestamps {
+        value: 4_000,
+        echo: 70_000 + u32::try_from(elapsed).unwrap() - ago,
+    })
+}
+
+fn taken_back(script: &Script) -> u64 {
+    script.connection.stats().reductions_taken_back
+}
+
+/// Segments that the window lets out once everything before `ack` is acknowledged.
+fn burst(script: &mut Script, ack: i32) -> usize {
+    script.ack(ack);
+    script.drain().len()
+}
+
+#[test]
+fn p98_only_the_first_block_reports_a_duplicate_and_only_against_its_own_acknowledgement() {
+    //= https://www.rfc-editor.org/rfc/rfc2883#section-5
+    //= type=test
+    //# If the SACK sequence space is less than this cumulative ACK, it is an indication that the segment identified by the SACK
+    //= https://www.rfc-editor.org/rfc/rfc2883#section-5
+    //= type=test
+    //# If the sequence space in the first SACK block is greater than the cumulative ACK, then the sender next compares the
+    let counted = |ack, blocks: &[(i32, i32)]| {
+        let mut script = full_window(takeover());
+        script.ack(5_000);
+        script.drain();
+        script.ack_sack(ack, blocks);
+        script.connection.stats().duplicate_sacks
+    };
+    assert_eq!(
+        counted(5_000, &[(2_000, 3_000)]),
+        1,
+        "below the acknowledgement"
+    );
+    assert_eq!(
+        counted(5_000, &[(8_000, 9_000), (7_000, 10_000)]),
+        1,
+        "inside of the second"
+    );
+    assert_eq!(
+        counted(5_000, &[(7_000, 8_000), (2_000, 3_000)]),
+        0,
+        "not the first"
+    );
+    assert_eq!(
+        counted(5_000, &[(7_000, 8_000), (9_000, 10_000)]),
+        0,
+        "held"
+    );
+    // What was acknowledged before, but is older than what has been acknowledged since.
+    assert_eq!(
+        counted(2_000, &[(3_000, 4_000)]),
+        0,
+        "an acknowledgement that was overtaken"
+    );
+}
+
+#[test]
+fn p98_a_window_reduced_for_segments_that_all_came_twice_is_restored() {
+    let mut script = full_window(takeover());
+    // Three segments come late: those behind them let them seem lost.
+    script.ack_sack(1_000, &[(4_000, 9_000)]);
+    let repeated = script.spans();
+    assert_eq!(
+        repeated[..3],
+        [(1_000, 1_000), (2_000, 1_000), (3_000, 1_000)]
+    );
+    script.ack(9_000);
+    script.drain();
+    script.wait(50);
+    for (start, expected) in [(1_000, 0), (2_000, 0), (3_000, 1)] {
+        script.ack_sack(9_000, &[(start, start + 1_000)]);
+        assert_eq!(taken_back(&script), expected, "the copy of {start}");
+    }
+    script.drain();
+    let flight = script.connection.stats().bytes_sent - 9_000;
+    assert!(
+        (10_000..=11_000).contains(&flight),
+        "ten segments again: {flight}"
+    );
+}
+
+#[test]
+fn p98_a_window_reduced_for_a_loss_stays_reduced() {
+    let mut script = full_window(with_timestamps());
+    script.ack_sack(1_000, &[(4_000, 9_000)]);
+    script.drain();
+    script.wait(50);
+    script.timestamp = echo(&script, 50);
+    script.ack(9_000);
+    script.ack_sack(9_000, &[(2_000, 3_000)]);
+    assert_eq!(taken_back(&script), 0, "one of three came twice");
+    script.drain();
+    let flight = script.connection.stats().bytes_sent - 9_000;
+    assert!(flight <= 8_000, "seven tenths of ten segments: {flight}");
+}
+
+#[test]
+fn p98_a_late_report_of_a_duplicate_restores_nothing() {
+    let mut script = full_window(takeover());
+    script.ack_sack(1_000, &[(2_000, 9_000)]);
+    script.drain();
+    script.wait(50);
+    script.ack(9_000);
+    let sent = 1_000 + i32::try_from(script.drain().len()).unwrap() * 1_000;
+    script.wait(50);
+    script.ack(11_000);
+    script.drain();
+    script.wait(50);
+    script.ack(11_000 + sent);
+    script.drain();
+    script.wait(50);
+    let next = i32::try_from(script.connection.stats().bytes_sent).unwrap();
+    script.ack(next);
+    script.ack_sack(next, &[(1_000, 2_000)]);
+    assert_eq!(taken_back(&script), 0);
+}
+
+#[test]
+fn p98_an_acknowledgement_that_echoes_the_first_copy_takes_a_recovery_back() {
+    for (ago, expected) in [(60, 1), (10, 0)] {
+        let mut script = full_window(with_timestamps());
+        script.ack_sack(1_000, &[(2_000, 6_000)]);
+        assert_eq!(script.spans().first(), Some(&(1_000, 1_000)));
+        script.wait(10);
+        script.timestamp = echo(&script, ago);
+        script.ack(6_000);
+        assert_eq!(taken_back(&script), expected, "an echo of {ago} ms ago");
+    }
+}
+
+#[test]
+fn p88_a_timeout_that_was_only_a_delay_is_taken_back() {
+    for (late, expected) in [(true, 1), (false, 0)] {
+        let mut script = full_window(with_timestamps());
+        // Nothing is heard: a probe, then the timer.
+        while script.connection.stats().timeouts == 0 {
+            script.until_sent();
+        }
+        script.wait(20);
+        let since_sent = script.now.micros() / 1_000 - 10_000 - 50;
+        let ago = if late {
+            u32::try_from(since_sent).unwrap()
+        } else {
+            20
+        };
+        script.timestamp = echo(&script, ago);
+        let sent = burst(&mut script, 2_000);
+        assert_eq!(taken_back(&script), expected);
+        let repeated = script.connection.stats().retransmits;
+        script.wait(50);
+        script.timestamp = echo(&script, 50);
+        burst(&mut script, 11_000);
+        if late {
+            assert_eq!(
+                script.connection.stats().retransmits,
+                repeated,
+                "the rest was on its way"
+            );
+        } else {
+            assert!(sent >= 1, "what else was lost is sent again");
+        }
+        assert!(
+            script
+                .now
+                .saturating_since(sluice_packet::Instant::from_secs(10))
+                < Duration::from_secs(2)
+        );
+    }
+}
