@@ -31,7 +31,8 @@ def main() -> None:
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.bind((port, 0))
     received = Path(f"/sys/class/net/{port}/statistics/rx_bytes")
-    pid, chance = sys.argv[6], random.Random(1)
+    # Seeded by the system: another call's connections are others.
+    pid, chance = sys.argv[6], random.Random()
     turns = []
     for _ in range(rounds):
         for kind in ("udp", "syn"):

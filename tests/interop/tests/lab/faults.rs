@@ -102,11 +102,9 @@ fn f130_the_dataplane_killed_and_restarted_carries_traffic_within_two_seconds() 
     assert_eq!(generation(&lab), before, "the same generation again");
 }
 
-#[test]
-fn f133_a_dataplane_stopped_for_five_seconds_goes_on() {
-    let Some(mut lab) = Lab::with_appliance().unwrap() else {
-        return;
-    };
+/// A process of the appliance is stopped for five seconds, as by a debugger or a host that swaps, under sessions that are
+/// there already. None fails.
+fn assert_stop_fails_no_connection(lab: &mut Lab, process: &str) {
     lab.spoil();
     let load = lab
         .start_load(&[
@@ -123,10 +121,34 @@ fn f133_a_dataplane_stopped_for_five_seconds_goes_on() {
         ])
         .unwrap();
     until(Duration::from_secs(1), || false);
-    let pid = lab.pid("dataplane").unwrap().to_string();
+    let pid = lab.pid(process).unwrap().to_string();
     assert!(lab.client(&["kill", "-STOP", &pid]).unwrap().ok());
     until(Duration::from_secs(5), || false);
     assert!(lab.client(&["kill", "-CONT", &pid]).unwrap().ok());
     let report = lab.report(&load.wait(LIMIT).unwrap()).unwrap();
     assert_eq!(report["connections"]["failed"], 0, "{report}");
+}
+
+#[test]
+fn f133_a_dataplane_stopped_for_five_seconds_goes_on() {
+    let Some(mut lab) = Lab::with_appliance().unwrap() else {
+        return;
+    };
+    assert_stop_fails_no_connection(&mut lab, "dataplane");
+    assert!(request_succeeds(&lab));
+}
+
+#[test]
+fn f133_sluiced_stopped_for_five_seconds_is_noticed_by_no_connection() {
+    let Some(mut lab) = Lab::with_appliance().unwrap() else {
+        return;
+    };
+    let before = generation(&lab);
+    assert_stop_fails_no_connection(&mut lab, "sluiced");
+    assert!(
+        until(Duration::from_secs(5), || generation(&lab) == before),
+        "sluiced does not go on: {:?}",
+        lab.sluice(&["status"])
+    );
+    assert!(request_succeeds(&lab));
 }

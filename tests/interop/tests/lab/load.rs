@@ -104,7 +104,7 @@ fn d126_after_twenty_thousand_connections_all_is_as_before() {
 }
 
 #[test]
-#[ignore = "half an hour: run it by its name"]
+#[ignore = "forty minutes: run it by its name"]
 fn d126_after_a_million_connections_all_is_as_before() {
     all_is_as_before(500_000, Duration::from_secs(3600));
 }
