@@ -79,6 +79,9 @@ pub(crate) struct Delivered {
     pub(crate) sacked_rtt: Option<Duration>,
     /// The segment among them that was sent last.
     latest: Option<(Instant, SeqNum)>,
+    /// From the first to the end of the last segment that was sent again and whose original, by the timestamp echoed, is what
+    /// is acknowledged in order.
+    pub(crate) originals: Option<(SeqNum, SeqNum)>,
     /// A segment is reported to have arrived twice.
     pub(crate) duplicate: bool,
     /// A segment sent more than once was acknowledged; how long ago the first copy was sent.
@@ -212,6 +215,14 @@ impl Flight {
                     && arrival
                         .echo
                         .is_some_and(|echo| echo.is_before(sent.sent_at));
+                let original = earlier_copy
+                    && arrival
+                        .echo
+                        .is_some_and(|echo| !echo.is_after(sent.first_sent_at));
+                if original {
+                    let (start, _) = delivered.originals.unwrap_or((sent.start, sent.start));
+                    delivered.originals = Some((start, sent.end()));
+                }
                 self.note_delivered(&sent, earlier_copy, arrival, delivered);
             }
             self.change(0, |sent| {

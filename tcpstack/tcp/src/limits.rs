@@ -57,6 +57,8 @@ pub const RTO_INITIAL_MS: u64 = 1_000;
 pub const RTO_GRANULARITY_MS: u64 = 1;
 /// Doublings of the retransmission timeout kept track of.
 pub const BACKOFF_SHIFT_MAX: u8 = 16;
+/// Segments sent again within one recovery that are remembered one by one, to tell whether all were for nothing.
+pub const UNDO_SEGMENTS_MAX: usize = 64;
 /// Half of the time for which the smallest round trip counts (as `tcp_min_rtt_wlen` of Linux: five minutes).
 pub const RTT_MIN_WINDOW_S: u32 = 150;
 /// Step of our timestamp clock (RFC 7323 section 5.4).

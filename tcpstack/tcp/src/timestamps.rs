@@ -115,6 +115,11 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
+    /// Our clock showed the value only after `at`.
+    pub(crate) fn is_after(&self, at: Instant) -> bool {
+        is_before(self.clock.now(at), self.value)
+    }
+
     /// Our clock showed the value before `at`.
     pub(crate) fn is_before(&self, at: Instant) -> bool {
         is_before(self.value, self.clock.now(at))

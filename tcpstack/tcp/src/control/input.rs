@@ -112,8 +112,8 @@ impl ControlBlock {
             self.rto.sample(rtt, now);
             self.recovery.timed_since_probe = true;
         }
-        if delivered.resent_since.is_some() {
-            self.judge_repetitions(&arrival);
+        if let Some((start, end)) = delivered.originals {
+            self.take_originals(start, end);
         }
         self.judge_size_probe(&delivered);
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
@@ -366,9 +366,9 @@ impl ControlBlock {
                 point: self.send.next(),
             };
             self.recovery.forced = true;
-            let (before, una) = (self.congestion, self.send.una());
+            let before = self.congestion;
             if self.reduce(self.flight.outstanding()) {
-                self.before_loss.remember(before, una);
+                self.before_loss.remember(before);
             }
             self.stats.fast_recoveries += 1;
             self.timers.stop(Timer::TailProbe);

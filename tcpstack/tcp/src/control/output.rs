@@ -140,7 +140,7 @@ impl ControlBlock {
         self.stats.retransmits += 1;
         self.give_up_size_probe(&sent);
         if let Some(undo) = self.before_loss.recall() {
-            undo.on_repetition(now);
+            undo.on_repetition(sent.start);
         }
         let resent = self.flight.resend(index, limit, now);
         self.start_retransmission_timer(now);

@@ -1,11 +1,10 @@
 //! What becomes of segments that were sent again although they had arrived.
 
-use sluice_packet::{SackBlock, TcpSegment};
+use sluice_packet::{SackBlock, SeqNum, TcpSegment};
 
 use super::ControlBlock;
-use crate::flight::{Arrival, Delivered};
+use crate::flight::Delivered;
 use crate::recovery::Phase;
-use crate::sequence::ahead;
 
 impl ControlBlock {
     pub(super) fn may_have_arrived(&self, block: &SackBlock) -> bool {
@@ -25,25 +24,23 @@ impl ControlBlock {
             // The probe was not needed: the original had arrived.
             self.recovery.tail_probe = None;
         }
-        let segments = ahead(block.left, block.right).div_ceil(self.send.mss().max(1));
-        let all = self
+        if self
             .before_loss
             .recall()
-            .is_some_and(|undo| undo.on_duplicates(block.left, segments));
-        if all {
+            .is_some_and(|undo| undo.on_needless(block.left, block.right))
+        {
             self.take_back();
         }
     }
 
-    /// Something that was sent again was acknowledged; perhaps it is the first copy that arrived.
-    pub(super) fn judge_repetitions(&mut self, arrival: &Arrival) {
-        let disproved = self
+    /// By its timestamp, an acknowledgement of segments sent again that begin in `start..end` is one of the originals.
+    pub(super) fn take_originals(&mut self, start: SeqNum, end: SeqNum) {
+        if self
             .before_loss
             .recall()
-            .zip(arrival.echo)
-            .is_some_and(|(undo, echo)| undo.is_disproved_by(&echo));
-        if disproved {
-            // What was sent with it is on its way as it is.
+            .is_some_and(|undo| undo.on_needless(start, end))
+        {
+            // What was sent with them is on its way as it is.
             self.flight.forgive();
             self.take_back();
         }

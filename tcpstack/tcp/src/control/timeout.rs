@@ -66,7 +66,7 @@ impl ControlBlock {
         // A closed window is not congestion.
         if self.send.window() > 0 || !self.send.is_open() {
             if first {
-                self.before_loss.remember(self.congestion, self.send.una());
+                self.before_loss.remember(self.congestion);
             }
             self.congestion.on_timeout(self.flight.outstanding(), first);
             self.note_reduction();

@@ -206,3 +206,36 @@ fn p88_a_timeout_that_was_only_a_delay_is_taken_back() {
         );
     }
 }
+
+#[test]
+fn p98_what_the_network_doubled_restores_nothing() {
+    let mut script = full_window(takeover());
+    script.ack_sack(1_000, &[(2_000, 9_000)]);
+    assert_eq!(script.spans().first(), Some(&(1_000, 1_000)));
+    script.ack(9_000);
+    script.drain();
+    for start in [5_000, 7_000] {
+        script.ack_sack(9_000, &[(start, start + 1_000)]);
+    }
+    assert_eq!(
+        taken_back(&script),
+        0,
+        "the one that was sent again was lost"
+    );
+}
+
+#[test]
+fn p98_one_real_loss_among_what_came_late_keeps_the_window_reduced() {
+    let mut script = full_window(with_timestamps());
+    script.ack_sack(1_000, &[(3_000, 9_000)]);
+    assert_eq!(script.spans()[..2], [(1_000, 1_000), (2_000, 1_000)]);
+    script.wait(10);
+    // The original of the first was only late.
+    script.timestamp = echo(&script, 60);
+    script.ack_sack(2_000, &[(3_000, 9_000)]);
+    // The second is there by its repetition.
+    script.wait(10);
+    script.timestamp = echo(&script, 20);
+    script.ack(9_000);
+    assert_eq!(taken_back(&script), 0);
+}
