@@ -90,11 +90,17 @@ pub const COLLECT_WINDOW_BYTES: u32 = 128 * 1024;
 pub const SESSION_BYTES_MAX: usize =
     4 * (RECEIVE_BUFFER_BYTES_MAX + SEND_BUFFER_BYTES_MAX) + 64 * 1024;
 
+/// What rustls holds for a handshake with an origin, without what the origin has sent of it: measured, and rounded up.
+pub const ORIGIN_HANDSHAKE_BYTES: usize = 4 * 1024;
+
+/// What rustls holds for a handshake with a client: measured, and rounded up.
+pub const CLIENT_HANDSHAKE_BYTES: usize = 8 * 1024;
+
 /// Bytes that one core holds before decisions.
 pub const HELD_BYTES_PER_CORE_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes of receive and send buffers of one core's flows that are taken over. Beyond it nothing more is taken over, and
-/// no window grows.
+/// Bytes of sessions of one core's flows that are taken over: receive and send buffers and TLS state. Beyond it nothing
+/// more is taken over, and no window grows.
 pub const BUFFER_BYTES_PER_CORE_MAX: usize = 1024 * 1024 * 1024;
 
 /// Payload of a segment that is cut on its way out, bytes: most of a full record, and with its headers less than the

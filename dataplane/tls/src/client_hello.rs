@@ -40,6 +40,27 @@ pub struct ClientHello {
     pub bytes: usize,
 }
 
+impl ClientHello {
+    /// Bytes of memory this holds.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let protocols = self.alpn.iter().map(Vec::capacity).sum::<usize>();
+        let numbers = [
+            &self.supported_versions,
+            &self.cipher_suites,
+            &self.groups,
+            &self.key_shares,
+            &self.signature_algorithms,
+        ];
+        let numbers = numbers.map(Vec::capacity).into_iter().sum::<usize>();
+        size_of::<Self>()
+            + self.sni.as_ref().map_or(0, String::capacity)
+            + self.alpn.capacity() * size_of::<Vec<u8>>()
+            + protocols
+            + numbers * size_of::<u16>()
+    }
+}
+
 /// What is wrong with a ClientHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum HelloError {

@@ -58,6 +58,16 @@ pub struct OriginSession {
     pub client_certificate_requested: bool,
 }
 
+impl OriginSession {
+    /// Bytes of memory this holds, as near as can be told.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let chain = self.certificate_chain.iter().map(|der| der.len());
+        let beside_records = size_of::<Self>() - size_of::<Records>();
+        beside_records + self.records.memory_bytes() + chain.sum::<usize>()
+    }
+}
+
 impl OriginHandshake {
     /// Begins a handshake. The first [`Self::advance`], which needs no input, gives the ClientHello.
     ///

@@ -55,6 +55,11 @@ impl AwaitingLeaf {
         }
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        let beside_origin = size_of::<Self>() - size_of::<OriginSession>();
+        beside_origin + self.origin.memory_bytes() + self.certificate.len()
+    }
+
     /// A helper thread's answer.
     pub(super) fn answer(&mut self, leaf: Result<Arc<ForgedLeaf>, String>) {
         self.leaf = Some(leaf);

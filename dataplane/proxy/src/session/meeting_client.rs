@@ -9,6 +9,7 @@ use sluice_tls::{
 
 use super::relay::Relay;
 use super::{Failure, Session, Stage, Step, Turn};
+use crate::limits::CLIENT_HANDSHAKE_BYTES;
 
 /// The fatal alerts by which a client refuses a certificate (RFC 8446 section 6.2): bad_certificate,
 /// unsupported_certificate, certificate_revoked, certificate_expired, certificate_unknown, unknown_ca, access_denied.
@@ -52,6 +53,11 @@ impl MeetingClient {
                 Some(error.to_string()),
             )),
         }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let beside_origin = size_of::<Self>() - size_of::<Records>();
+        beside_origin + self.origin.memory_bytes() + CLIENT_HANDSHAKE_BYTES
     }
 
     pub(super) fn step(mut self: Box<Self>, session: &mut Session, turn: &mut Turn<'_>) -> Step {

@@ -12,6 +12,7 @@ use sluice_tls::{
 use super::awaiting_leaf::{AwaitingLeaf, Proof, UpstreamVerified};
 use super::meeting_client::MeetingClient;
 use super::{Failure, Session, Stage, Step, Turn};
+use crate::limits::ORIGIN_HANDSHAKE_BYTES;
 
 /// The TLS handshake with the origin, before anything is promised to the client.
 pub(super) struct MeetingOrigin {
@@ -19,6 +20,8 @@ pub(super) struct MeetingOrigin {
     handshake: Option<OriginHandshake>,
     /// Input bytes the handshake has seen and could not use yet.
     seen: usize,
+    /// Input bytes that it has used, and may have kept.
+    used: usize,
 }
 
 impl MeetingOrigin {
@@ -27,7 +30,13 @@ impl MeetingOrigin {
         Self {
             handshake: None,
             seen: 0,
+            used: 0,
         }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let begun = self.handshake.is_some();
+        size_of::<Self>() + self.used + if begun { ORIGIN_HANDSHAKE_BYTES } else { 0 }
     }
 
     fn begin(hello: &ClientHello, turn: &Turn<'_>) -> Result<OriginHandshake, Failure> {
@@ -90,6 +99,7 @@ impl MeetingOrigin {
         let progress = handshake.advance(input, &mut output, turn.now.unix_s());
         if let Ok(progress) = &progress {
             half.tcp.consume(progress.consumed);
+            self.used += progress.consumed;
         }
         half.tcp.send(&output);
         self.seen = half.tcp.received().len();

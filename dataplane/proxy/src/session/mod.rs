@@ -111,6 +111,20 @@ enum Stage {
     Closing,
 }
 
+impl Stage {
+    /// Bytes of memory a stage holds beside the session, as near as can be told.
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Collecting(collecting) => collecting.memory_bytes(),
+            Self::MeetingOrigin(meeting) => meeting.memory_bytes(),
+            Self::AwaitingLeaf(awaiting) => awaiting.memory_bytes(),
+            Self::MeetingClient(meeting) => meeting.memory_bytes(),
+            Self::Relaying(relay) => relay.memory_bytes(),
+            Self::Splicing(_) | Self::Closing => 0,
+        }
+    }
+}
+
 /// What one step of a stage leads to.
 enum Step {
     /// The stage stays as it is, until more arrives.
@@ -531,8 +545,10 @@ impl Session {
         &self.account
     }
 
-    /// Bytes this session holds, its buffers included.
+    /// Bytes this session holds, its buffers and its TLS state included.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.client.tcp.memory_bytes() + self.origin.tcp.memory_bytes()
+        let hello = self.hello.as_ref().map_or(0, |hello| hello.memory_bytes());
+        let buffers = self.client.tcp.memory_bytes() + self.origin.tcp.memory_bytes();
+        size_of::<Self>() + buffers + hello + self.stage.memory_bytes()
     }
 }

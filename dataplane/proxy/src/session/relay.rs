@@ -74,6 +74,12 @@ impl Relay {
         }
     }
 
+    /// Bytes of memory this holds, as near as can be told.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let beside_records = size_of::<Self>() - 2 * size_of::<Records>();
+        beside_records + self.client.memory_bytes() + self.origin.memory_bytes()
+    }
+
     /// Moves whatever can move, both ways.
     pub(crate) fn pump(&mut self, client: &mut Half, origin: &mut Half) -> Result<(), RelayError> {
         self.to_origin.pump(
