@@ -1,7 +1,11 @@
 use super::*;
 use crate::limits::{HEADER_BYTES_MAX, TCP_OPTIONS_BYTES_MAX};
 use crate::options::tests::{any_options, as_far_as_they_fit};
-use crate::{Ecn, Frame, SegmentId, SeqNum, TcpFlags, TcpOptions, Timestamps, VlanStack, parse};
+use crate::{
+    Ecn, Encapsulation, Frame, SegmentId, SeqNum, TcpFlags, TcpOptions, Timestamps, VlanStack,
+    parse,
+};
+use core::net::IpAddr;
 use proptest::prelude::*;
 use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 
@@ -193,5 +197,101 @@ proptest! {
         prop_assert_eq!(PathTemplate::from_frame(&read, frame), path);
         prop_assert_eq!(path.reversed().reversed(), path);
         prop_assert!(path.header_bytes() <= HEADER_BYTES_MAX - TCP_OPTIONS_BYTES_MAX);
+    }
+}
+
+/// A tunnel as a frame of it would show: its outer header has been on its way through routers that mark and count.
+fn any_tunnel() -> impl Strategy<Value = (bool, Encapsulation, [u8; 3], bool)> {
+    let ends = prop_oneof![
+        any::<([u8; 4], [u8; 4])>().prop_map(|(one, other)| {
+            let usable = |[_, b, c, d]: [u8; 4]| IpAddr::from([10, b, c, d]);
+            (usable(one), usable(other))
+        }),
+        any::<([u8; 16], [u8; 16])>().prop_map(|(one, other)| {
+            let usable = |mut octets: [u8; 16]| {
+                octets[0] = 0xfd;
+                IpAddr::from(octets)
+            };
+            (usable(one), usable(other))
+        }),
+    ];
+    let gre = any::<Option<Option<u32>>>();
+    let tunnel = (ends, gre, any::<bool>()).prop_map(|((one, other), gre, v6)| match gre {
+        None => (v6, Encapsulation::ip_in_ip(one, other, v6)),
+        Some(key) => (v6, Encapsulation::gre(one, other, key, v6)),
+    });
+    // Hop limit, DSCP in its place, flow label's last byte.
+    let shown = (1u8.., 0u8..64, any::<u8>());
+    let shown = shown.prop_map(|(hops, dscp, label)| [hops, dscp << 2, label]);
+    (tunnel, shown, any::<bool>())
+        .prop_map(|((v6, tunnel), shown, whole)| (v6, tunnel, shown, whole))
+}
+
+/// Writes into the outer header, which begins at `at`, what routers and the tunnel's end put there.
+fn wear(frame: &mut [u8], at: usize, [hops, class, label]: [u8; 3], dont_fragment: bool) {
+    if frame[at] >> 4 == 6 {
+        let mut ip = Ipv6Packet::new_unchecked(&mut frame[at..]);
+        ip.set_hop_limit(hops);
+        ip.set_traffic_class(class);
+        ip.set_flow_label(label.into());
+    } else {
+        let mut ip = Ipv4Packet::new_unchecked(&mut frame[at..at + 20]);
+        ip.set_hop_limit(hops);
+        ip.set_dscp(class >> 2);
+        ip.set_dont_frag(dont_fragment);
+        ip.fill_checksum();
+    }
+}
+
+proptest! {
+    #[test]
+    fn f5_f6_f7_every_tunnel_that_a_frame_teaches_is_what_its_frames_say_again(
+        (v6, tunnel, shown, dont_fragment) in any_tunnel(),
+        tags in 0usize..3,
+        tcis in any::<[u16; 2]>(),
+        payload in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let vlan = [
+            VlanStack::UNTAGGED,
+            VlanStack::single(tcis[0]),
+            VlanStack::double(tcis[0], tcis[1]),
+        ][tags];
+        let (one, other) = if v6 {
+            ("[fd00::1]:40000", "[fd00::2]:443")
+        } else {
+            ("10.0.0.1:40000", "10.0.0.2:443")
+        };
+        let segment = TcpSegment {
+            seq: SeqNum(7),
+            flags: TcpFlags::ACK,
+            payload: &payload,
+            ..TcpSegment::default()
+        };
+        let write = |path: &PathTemplate| {
+            let mut out = vec![0; HEADER_BYTES_MAX + payload.len()];
+            let len = emit(&mut out, path, &segment, &[]).unwrap();
+            out.truncate(len);
+            out
+        };
+        let mut shows = write(&path(one, other, vlan).within(Some(tunnel)));
+        wear(&mut shows, 14 + 4 * tags, shown, dont_fragment);
+        let read = tcp(&shows);
+        prop_assert_eq!(read.payload(&shows), payload.as_slice());
+        let learned = PathTemplate::from_frame(&read, &shows);
+        let outer = Encapsulation::from_frame(&read, &shows);
+        prop_assert_eq!(learned.outer().copied(), outer);
+        let again = write(&learned);
+        let back = tcp(&again);
+        prop_assert!(back.checksum_ok(&again));
+        prop_assert_eq!(back.key, read.key);
+        prop_assert_eq!(PathTemplate::from_frame(&back, &again), learned);
+        prop_assert_eq!(Encapsulation::from_frame(&back, &again), outer);
+        // The opposite direction is of the same flow.
+        let reverse = write(&learned.reversed());
+        prop_assert_eq!(tcp(&reverse).key, read.key);
+        // Only the number that tells fragments apart may differ, where there may be any.
+        if dont_fragment || outer.is_none_or(|outer| outer.is_ipv6()) {
+            prop_assert_eq!(again, shows);
+        }
     }
 }
