@@ -53,6 +53,8 @@ pub struct End {
     iss: SeqNum,
     /// What it asks for when it opens.
     pub window_scale: u8,
+    /// Whether it offers to take notice of congestion marks, or agrees to.
+    pub ecn: bool,
     /// The largest segment that it takes and sends, options not counted.
     pub path_mss: u16,
     /// Bytes of TLS output per TCP segment, until the handshake is done.
@@ -168,14 +170,14 @@ impl rustls::time_provider::TimeProvider for FixedTime {
     }
 }
 
-fn opening(iss: SeqNum, window_scale: u8, path_mss: u16) -> Opening {
+fn opening(iss: SeqNum, (window_scale, ecn): (u8, bool), path_mss: u16) -> Opening {
     Opening {
         iss,
         path_mss,
         mss_default: 536,
         window_scale: Some(window_scale),
         sack: true,
-        ecn: false,
+        ecn,
         timestamps: Some(5000),
     }
 }
@@ -194,7 +196,7 @@ impl End {
 
     pub fn open(&mut self, now: Instant) {
         self.tcp = Some(Connection::connect(
-            opening(self.iss, self.window_scale, self.path_mss),
+            opening(self.iss, (self.window_scale, self.ecn), self.path_mss),
             &Config::default(),
             now,
         ));
@@ -211,6 +213,7 @@ impl End {
             saw_close_notify: false,
             iss: SeqNum(0x7fff_0000),
             window_scale: 7,
+            ecn: false,
             path_mss: 1460,
             write_max: usize::MAX,
             asleep: false,
@@ -236,7 +239,7 @@ impl End {
             None if segment.flags.syn() => {
                 self.tcp = Some(Connection::accept(
                     &segment,
-                    opening(self.iss, self.window_scale, self.path_mss),
+                    opening(self.iss, (self.window_scale, self.ecn), self.path_mss),
                     &Config::default(),
                     now,
                 ));

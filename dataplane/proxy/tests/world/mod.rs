@@ -135,6 +135,8 @@ pub struct World {
     pub bursts: bool,
     /// What a router between an end and the appliance makes of each frame.
     pub router: Option<Router>,
+    /// What a router between the appliance and an end makes of each frame.
+    pub far_router: Option<Router>,
     /// What each end puts together of fragments.
     receivers: [Reassembler<TestBuf>; 2],
 }
@@ -186,6 +188,7 @@ impl World {
             generations: 1,
             bursts: false,
             router: None,
+            far_router: None,
             receivers: [Reassembler::new(), Reassembler::new()],
         }
     }
@@ -244,8 +247,15 @@ impl World {
         let from_origin = self.origin.transmit(now.mono);
         moved |= !from_origin.is_empty();
         self.arrive(Side::B, from_origin);
-        let (forged, leaving) = self.step();
+        let (forged, mut leaving) = self.step();
         moved |= forged;
+        if let Some(router) = &mut self.far_router {
+            let routed = leaving.into_iter().flat_map(|(side, frame)| {
+                let frames = router(side, frame);
+                frames.into_iter().map(move |frame| (side, frame))
+            });
+            leaving = routed.collect();
+        }
         for (side, frame) in leaving {
             moved = true;
             let (end, wire) = match side {
