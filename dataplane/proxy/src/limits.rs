@@ -90,10 +90,11 @@ pub const COLLECT_WINDOW_BYTES: u32 = 128 * 1024;
 pub const SESSION_BYTES_MAX: usize =
     4 * (RECEIVE_BUFFER_BYTES_MAX + SEND_BUFFER_BYTES_MAX) + 64 * 1024;
 
-/// What rustls holds for a handshake with an origin, without what the origin has sent of it: measured, and rounded up.
+/// What is counted for rustls's state of a handshake with an origin, without what the origin has sent of it. With this and
+/// everything else that is counted a session is charged with no less than it was measured to take, and at most twice that.
 pub const ORIGIN_HANDSHAKE_BYTES: usize = 4 * 1024;
 
-/// What rustls holds for a handshake with a client: measured, and rounded up.
+/// The same for a handshake with a client.
 pub const CLIENT_HANDSHAKE_BYTES: usize = 8 * 1024;
 
 /// Bytes that one core holds before decisions.
