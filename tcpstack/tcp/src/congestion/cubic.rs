@@ -195,7 +195,7 @@ mod tests {
     fn p98_cubic_returns_to_its_old_window_in_k_and_then_probes_beyond() {
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.2
         //= type=test
-        //# _K_ is the time period that the above function takes to increase the congestion window size at the beginning
+        //# _K_ is the time period that the above function takes to increase the congestion window size at the beginning of
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.4
         //= type=test
         //# In this region, _cwnd_ MUST be incremented by

@@ -211,6 +211,26 @@ fn p98_what_a_later_segment_overtook_is_lost_after_a_round_trip_and_the_window()
 }
 
 #[test]
+fn p98_the_round_trip_is_that_of_the_latest_segment_which_an_acknowledgement_tells_of() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //# Among all the segments newly ACKed or SACKed by this ACK that pass the checks above, update the RACK.rtt to be
+    let start = SeqNum(0);
+    let mut flight = Flight::default();
+    let begin = Instant::from_secs(1);
+    let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+    for (index, sent_at) in [(0, 0), (1, 0), (2, 50)] {
+        flight.push(sent(start + index * LEN, at(sent_at)));
+    }
+    let mut delivered = Delivered::default();
+    let both = (start + LEN, start + 3 * LEN);
+    flight.sack(both.0, both.1, &arrival(at(100)), &mut delivered);
+    // Fifty milliseconds, not the hundred of the earlier one.
+    let (marked, until) = flight.mark_lost_by_time(at(100), Duration::from_millis(75));
+    assert_eq!((marked, until), (0, Some(at(125))));
+}
+
+#[test]
 fn p98_an_acknowledgement_too_early_for_the_repetition_is_for_the_original() {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
     //= type=test
