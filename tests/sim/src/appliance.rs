@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use sluice_packet::{Frame, Instant, SegmentId, TcpFrame, TestBuf, parse};
 use sluice_pki::forge;
-use sluice_proxy::{ForgeDone, ForgeJob, MemoryBudget, Now, Worker, WorkerError, WorkerSettings};
+use sluice_proxy::{
+    ForgeDone, ForgeJob, MemoryBudget, Now, PortMtus, Worker, WorkerError, WorkerSettings,
+};
 use sluice_random::CoreRandom;
 use sluice_telemetry::{Counter, FlowRecord};
 
@@ -54,14 +56,25 @@ pub struct AppliancePlan {
     pub expected: Expected,
     /// The client is behind port B.
     pub client_behind_b: bool,
-    /// Bytes of the largest IP datagram that either link takes.
-    pub mtu: u16,
+    /// Bytes of the largest IP datagram that the client's link takes, and the origin's.
+    pub mtus: [u16; 2],
     /// How long a helper thread takes.
     pub helper: Duration,
     /// How often, in a thousand, there is no buffer for a frame.
     pub no_buffer_per_mille: u64,
     /// Flows that the table has room for.
     pub flows_max: usize,
+}
+
+impl AppliancePlan {
+    /// The port of the client, or of the origin.
+    fn port(&self, side: Side) -> Port {
+        if (side == Side::Left) == self.client_behind_b {
+            Port::B
+        } else {
+            Port::A
+        }
+    }
 }
 
 /// One worker between two links.
@@ -93,13 +106,17 @@ impl Appliance {
         random: &mut Random,
         now: Instant,
     ) -> Result<Self, WorkerError> {
+        let mut mtus = PortMtus::default();
+        for (side, mtu) in [Side::Left, Side::Right].into_iter().zip(plan.mtus) {
+            mtus.set(SEGMENT, plan.port(side), mtu);
+        }
         let settings = WorkerSettings {
             flows_max: plan.flows_max,
             leaf_key: site.leaf_key(),
             hash_key: [7; 16],
             load: Arc::default(),
             memory: MemoryBudget::default(),
-            mtus: sluice_proxy::PortMtus::default(),
+            mtus,
             now,
         };
         let mut worker = Worker::new(1, settings)?;
@@ -116,7 +133,7 @@ impl Appliance {
             delivered: VecDeque::new(),
             jobs: VecDeque::new(),
             random: CoreRandom::fixed(seed),
-            ledger: Ledger::new(plan.mtu),
+            ledger: Ledger::new(plan.mtus),
             notes: Vec::new(),
             tracing: false,
             resets_made: 0,
@@ -181,13 +198,8 @@ impl Appliance {
         }
     }
 
-    /// The port of the client, or of the origin.
     fn port(&self, side: Side) -> Port {
-        if (side == Side::Left) == self.plan.client_behind_b {
-            Port::B
-        } else {
-            Port::A
-        }
+        self.plan.port(side)
     }
 
     fn side(&self, port: Port) -> Side {

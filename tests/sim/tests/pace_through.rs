@@ -125,7 +125,7 @@ fn appliance(links: [Impairments; 2], random: &mut Random) -> Appliance {
         server: path().destination(),
         expected: Expected::MayPass,
         client_behind_b: false,
-        mtu: 1_500,
+        mtus: [1_500; 2],
         helper: Duration::from_millis(2),
         no_buffer_per_mille: 0,
         flows_max: 64,

@@ -194,7 +194,7 @@ fn run(random: &mut Random, scenario: &Scenario) -> Result<Outcome, Failure> {
             Expected::MayPass
         },
         client_behind_b: random.chance(500),
-        mtu: 1_500,
+        mtus: [0; 2].map(|_| random.pick(&[1_500, 1_500, 1_400, 1_280, 9_000])),
         helper: Duration::from_millis(random.between(0, 200)),
         no_buffer_per_mille: random.pick(&[0, 0, 0, 5, 50]),
         flows_max: 64,

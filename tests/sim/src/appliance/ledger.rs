@@ -60,7 +60,8 @@ pub(super) enum Wrong {
 /// Both ends of one flow.
 pub(super) struct Ledger {
     ends: [End; 2],
-    mtu: u16,
+    /// Of the links to them.
+    mtus: [u16; 2],
 }
 
 /// The MSS of an end that names none (RFC 9293 section 3.7.1).
@@ -69,10 +70,10 @@ const MSS_DEFAULT: u16 = 536;
 const PROBE_BYTES: i32 = 1;
 
 impl Ledger {
-    pub(super) fn new(mtu: u16) -> Self {
+    pub(super) fn new(mtus: [u16; 2]) -> Self {
         Self {
             ends: [End::default(); 2],
-            mtu,
+            mtus,
         }
     }
 
@@ -134,8 +135,12 @@ impl Ledger {
             return Err(Wrong::Checksum);
         }
         let bytes = tcp.payload_range().end - tcp.l3_offset();
-        if bytes > usize::from(self.mtu) {
-            let mtu = self.mtu;
+        let [left, right] = self.mtus;
+        let mtu = match to {
+            Side::Left => left,
+            Side::Right => right,
+        };
+        if bytes > usize::from(mtu) {
             return Err(Wrong::Mtu { bytes, mtu });
         }
         if tcp.flags.rst() {
