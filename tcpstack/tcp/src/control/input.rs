@@ -89,6 +89,13 @@ impl ControlBlock {
         let una = self.send.una();
         let in_flight = self.flight.outstanding();
         let outstanding = in_flight > 0;
+        let marked = outstanding && self.ecn.is_echoed_by(segment);
+        if marked {
+            // The reduction for a loss stands for that of the mark too, even if the loss turns out to be none.
+            //= https://www.rfc-editor.org/rfc/rfc4015#section-3.2
+            //# If the acceptable ACK has the ECN-Echo flag [RFC3168] set, then proceed to step (DONE);
+            self.before_loss.forget();
+        }
         let mut delivered = Delivered::default();
         let arrival = Arrival {
             now,
@@ -120,7 +127,6 @@ impl ControlBlock {
         //# If the sender receives an ECN-Echo (ECE) ACK packet (that is, an ACK packet with the ECN-Echo flag set in the TCP
         //# header), then the sender knows that congestion was encountered in the network on the path from the sender to the
         //# receiver.
-        let marked = outstanding && self.ecn.is_echoed_by(segment);
         if marked && self.reduce(in_flight) {
             self.stats.ecn_reductions += 1;
         }

@@ -349,3 +349,34 @@ fn an_echo_that_answers_nothing_in_flight_changes_nothing() {
     script.feed(ACK_ECE, 0, 1_000, b"");
     assert_eq!(script.connection.stats().ecn_reductions, 0, "not agreed on");
 }
+
+#[test]
+fn p98_a_mark_within_a_recovery_keeps_the_window_reduced_whatever_came_twice() {
+    //= https://www.rfc-editor.org/rfc/rfc4015#section-3.2
+    //= type=test
+    //# If the acceptable ACK has the ECN-Echo flag [RFC3168] set, then proceed to step (DONE);
+    let plain = TcpFlags::ACK;
+    for (repaired, reported, expected) in
+        [(plain, plain, 1), (ACK_ECE, plain, 0), (plain, ACK_ECE, 0)]
+    {
+        let mut script = agreed();
+        script.send(1_000);
+        script.drain();
+        script.wait(50);
+        script.ack(1_000);
+        script.send(30_000);
+        assert_eq!(script.drain().len(), 10);
+        script.wait(50);
+        // One segment comes late, and the window is reduced as if it were lost.
+        script.ack_sack(1_000, &[(2_000, 9_000)]);
+        assert_eq!(script.drain()[0].span(), (1_000, 1_000));
+        script.feed(repaired, 0, 9_000, b"");
+        script.drain();
+        script.feed_sack(reported, 0, 9_000, b"", &[(1_000, 2_000)]);
+        let stats = script.connection.stats();
+        assert_eq!(
+            (stats.reductions_taken_back, stats.ecn_reductions),
+            (expected, 0)
+        );
+    }
+}
