@@ -107,6 +107,9 @@ impl Congestion {
 
     /// A segment was lost; `in_flight` bytes were unacknowledged. Called once per recovery.
     pub(crate) fn on_loss(&mut self, in_flight: u32) {
+        // While a hole is repaired, what is held behind it counts as unacknowledged and new text goes out for it: several windows
+        // may be. A threshold of that would let a lossy path's window grow from one loss to the next.
+        let in_flight = in_flight.min(self.window);
         self.threshold = match &mut self.algorithm {
             Algorithm::NewReno(algorithm) => algorithm.reduce(in_flight),
             Algorithm::Cubic(algorithm) => algorithm.reduce(self.window, in_flight, self.mss),
@@ -170,6 +173,20 @@ mod tests {
         ] {
             congestion.on_acknowledged(count, now, rtt, repairing);
             assert_eq!(congestion.window(), expected);
+        }
+    }
+
+    #[test]
+    fn p98_a_loss_never_widens_the_window_however_much_is_held_behind_a_hole() {
+        for (algorithm, expected) in [
+            (CongestionAlgorithm::Cubic, [7_000, 4_900, 3_430]),
+            (CongestionAlgorithm::NewReno, [5_000, 2_500, 2_000]),
+        ] {
+            let mut congestion = Congestion::new(algorithm, 1_000);
+            for window in expected {
+                congestion.on_loss(30_000);
+                assert_eq!(congestion.window(), window);
+            }
         }
     }
 
