@@ -18,8 +18,10 @@
 //! | FIN or RST while nothing is held | forwarded | over, not logged | none | none |
 //! | both ends send SYN; SYN answered by SYN (split handshake) | as the flow | irregular | 206, 319 | `irregular-simultaneous-open` |
 //! | a SYN on the addresses and ports of a connection just over | forwarded: it is the origin's TIME-WAIT (RFC 6191) | observed anew | its own | `four-tuples-reused` |
-//! | such a SYN on those of a flow that passes | forwarded; the ninth different one is discarded | goes on, and is observed anew once the origin answers | its own | `four-tuples-reused` |
-//! | the client speaks behind it before that | discarded | goes on | none | `drop-irregular-segment` |
+//! | such a SYN on those of a flow that passes | forwarded; the ninth different one within a minute takes the oldest one's place | goes on, and is observed anew once the origin answers | its own | `four-tuples-reused` |
+//! | the client speaks behind it before that, within a minute | discarded | goes on | none | `drop-irregular-segment` |
+//! | the origin answers another SYN than the last one there | discarded | goes on | none | `drop-irregular-segment` |
+//! | what was read of a flow that passes is not acknowledged for five minutes, or as long as there is room for it | none | forgotten: what comes then is picked up in the middle | its own | none, `flows-evicted` |
 //! | such a SYN behind a session of ours that both ends finished | forwarded if it can only be a new connection's, else answered | observed anew, or lingers | its own | `four-tuples-reused` |
 //! | a FIN again behind such a session | acknowledged in the other end's name | lingers | none | none |
 //! | anything but a reset from an end of a session that was reset | answered with a reset | lingers | none | `drop-closed-flow` |

@@ -112,9 +112,9 @@ impl<B: PacketBuf> Worker<B> {
         for id in self.flows(|state| matches!(state, State::Holding(_))) {
             if let Some(flow) = self.table.get_mut(id) {
                 settle(flow, &self.shared, code, (None, None), now, out);
-                flow.charge(&mut self.shared.memory);
                 let retention = flow.state.retention();
                 self.table.retain(id, retention);
+                self.charge(id);
                 self.set_alarm(id, now.mono);
             }
         }

@@ -9,6 +9,7 @@ use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
 use crate::corners::Over;
+use crate::doubts::Doubts;
 use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::{Identity, Place};
@@ -18,8 +19,6 @@ use crate::memory::{Charge, Memory};
 use crate::output::Output;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::succession::Successor;
-use crate::unconfirmed::Unconfirmed;
 use crate::{Now, corners, holding, observing};
 
 /// One entry of a core's flow table: four cache lines, of which a packet of a flow that only passes needs the first, and one
@@ -113,26 +112,7 @@ pub(crate) struct Bypassed {
     pub(crate) doubts: Option<Box<Doubts>>,
 }
 
-/// Why not everything that claims to be of a flow that passes may pass.
-#[derive(Debug, Default)]
-pub(crate) struct Doubts {
-    /// What policy has read, as long as it may not have arrived.
-    pub(crate) unconfirmed: Option<Unconfirmed>,
-    /// A connection that may have begun on its addresses and ports.
-    pub(crate) successor: Option<Successor>,
-}
-
 impl Bypassed {
-    /// What policy has read, as long as it may not have arrived.
-    pub(crate) fn unconfirmed(&self) -> Option<&Unconfirmed> {
-        self.doubts.as_ref()?.unconfirmed.as_ref()
-    }
-
-    /// A connection that may have begun on its addresses and ports.
-    pub(crate) fn successor(&self) -> Option<&Successor> {
-        self.doubts.as_ref()?.successor.as_ref()
-    }
-
     pub(crate) fn ended(&self) -> bool {
         self.client_finished && self.origin_finished
     }
@@ -327,6 +307,7 @@ impl<B: PacketBuf> Flow<B> {
         let now = match &self.state {
             State::Holding(holding) => Charge::held(holding.held_bytes()),
             State::Taken(session) => Charge::session(session.memory_bytes()),
+            State::Bypassed(bypassed) => Charge::held(bypassed.memory_bytes()),
             _ => Charge::NOTHING,
         };
         if now != self.charged {
@@ -346,11 +327,10 @@ impl<B: PacketBuf> Flow<B> {
         }
         match &mut self.state {
             State::Holding(_) => holding::on_timeout(self, shared, now, out),
-            State::Observing(_)
-            | State::Lingering(_)
-            | State::Over(_)
-            | State::Bypassed(_)
-            | State::Blocked(_) => After::Remove,
+            State::Bypassed(bypassed) => bypassed.on_timeout(now.mono),
+            State::Observing(_) | State::Lingering(_) | State::Over(_) | State::Blocked(_) => {
+                After::Remove
+            }
             State::Taken(_) => After::Service,
         }
     }
@@ -413,10 +393,7 @@ impl<B: PacketBuf> Flow<B> {
         let memory = match &self.state {
             State::Taken(session) => session.memory_bytes(),
             State::Holding(holding) => holding.memory_bytes(),
-            State::Bypassed(bypassed) => {
-                let unconfirmed = bypassed.unconfirmed();
-                unconfirmed.map_or(0, Unconfirmed::memory_bytes)
-            }
+            State::Bypassed(bypassed) => bypassed.memory_bytes(),
             _ => 0,
         };
         SessionSummary {

@@ -4,7 +4,7 @@
 //! on the side, for the reader. What overlaps must say the same twice: a flow that sends one ClientHello to the
 //! inspector and another to the origin is malformed.
 
-use sluice_packet::{PacketBuf, SeqNum, TcpFrame};
+use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame};
 use smallvec::SmallVec;
 
 use crate::limits::HELD_PACKETS_MAX;
@@ -142,8 +142,8 @@ impl<B: PacketBuf> Hold<B> {
     }
 
     /// The bytes that were read, to be remembered until they have arrived.
-    pub(crate) fn into_unconfirmed(self) -> Option<Unconfirmed> {
-        Unconfirmed::new(self.start, self.bytes)
+    pub(crate) fn into_unconfirmed(self, now: Instant) -> Option<Unconfirmed> {
+        Unconfirmed::new(self.start, self.bytes, now)
     }
 
     /// Bytes of the buffers of the packets held and of what was read from them.

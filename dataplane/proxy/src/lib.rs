@@ -8,6 +8,7 @@
 
 mod burst;
 mod corners;
+mod doubts;
 mod fallback;
 mod flow;
 mod gauges;

@@ -41,8 +41,23 @@ pub const BYPASS_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// the middle.
 pub const BYPASS_CLOSED_TIMEOUT: Duration = Duration::from_secs(130);
 
-/// Numbers of SYNs that are watched on the addresses and ports of a flow that passes. Further ones are discarded.
+/// From a decision to let a flow pass to the origin's acknowledgement of what was read of it. Then the flow is forgotten; what
+/// comes of it looks picked up in the middle.
+pub const UNCONFIRMED_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Flows of which something unconfirmed is remembered that are looked at again for each one that joins them.
+pub const DOUBTFUL_LOOKS_PER_FLOW: usize = 2;
+
+/// Share of the bytes held before decisions that they and what flows that pass are remembered for may have reached, for
+/// another SYN on such a flow to be watched, percent.
+pub const SUCCESSORS_PERCENT: usize = 50;
+
+/// Numbers of SYNs that are watched on the addresses and ports of a flow that passes. A further one takes the place of the
+/// oldest.
 pub const SUCCESSOR_SYNS_MAX: usize = 8;
+
+/// How long such a number is watched since its SYN was last forwarded: as long as a handshake may take.
+pub const SUCCESSOR_TIMEOUT: Duration = OBSERVE_TIMEOUT;
 
 /// How far behind a SYN that nobody answered its sender's data is taken for its own, bytes: a window without scale.
 pub const SUCCESSOR_WINDOW_BYTES: i32 = 65_535;
@@ -166,6 +181,10 @@ const _: () = assert!(COLLECT_WINDOW_BYTES as usize <= RECEIVE_BUFFER_BYTES_MAX)
 const _: () = assert!(HOLD_BYTES_MAX <= COLLECT_WINDOW_BYTES as usize);
 const _: () = assert!(COLLECT_WINDOW_BYTES >= 65 * 1024 + (65_535 >> 2));
 const _: () = assert!(HELD_BYTES_PER_CORE_MAX >= 64 * HOLD_BYTES_MAX);
+const _: () = assert!(UNCONFIRMED_TIMEOUT.as_millis() < BYPASS_IDLE_TIMEOUT.as_millis());
+const _: () = assert!(UNCONFIRMED_TIMEOUT.as_millis() > BYPASS_CLOSED_TIMEOUT.as_millis());
+const _: () = assert!(DOUBTFUL_LOOKS_PER_FLOW >= 2, "the queue shrinks");
+const _: () = assert!(SUCCESSORS_PERCENT < 100);
 const _: () = assert!(PORT_RETRY_MIN.as_millis() < PORT_RETRY_MAX.as_millis());
 const _: () = assert!(PORT_RETRY_MAX.as_millis() < CLOSED_LINGER.as_millis());
 const _: () = assert!(ETHERNET_MTU <= JUMBO_MTU_MAX);

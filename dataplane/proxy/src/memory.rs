@@ -2,13 +2,13 @@
 
 use sluice_telemetry::Counter;
 
-use crate::limits::{BUFFER_BYTES_PER_CORE_MAX, HELD_BYTES_PER_CORE_MAX};
+use crate::limits::{BUFFER_BYTES_PER_CORE_MAX, HELD_BYTES_PER_CORE_MAX, SUCCESSORS_PERCENT};
 use crate::output::Effects;
 
 /// How much memory one core's flows may take beside their entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBudget {
-    /// Bytes held before decisions.
+    /// Bytes held before decisions, and of what is remembered of flows that pass.
     pub held_bytes_max: usize,
     /// Bytes of sessions and their buffers. What is there already may keep what it was offered; nothing new is taken over.
     pub buffer_bytes_max: usize,
@@ -33,7 +33,7 @@ impl Charge {
     /// Nothing beside its entry.
     pub(crate) const NOTHING: Self = Self(0);
 
-    /// Bytes held before its decision.
+    /// Bytes held before its decision, or remembered of it since.
     pub(crate) fn held(bytes: usize) -> Self {
         Self(u32::try_from(bytes).map_or(Self::SESSION - 1, |bytes| bytes & !Self::SESSION))
     }
@@ -87,6 +87,11 @@ impl Memory {
     /// Whether another client's bytes may be held.
     pub(crate) fn may_hold(&self) -> bool {
         self.held_bytes < self.budget.held_bytes_max
+    }
+
+    /// Whether another SYN may be watched on a flow that passes: what is held keeps the rest for itself.
+    pub(crate) fn may_watch(&self) -> bool {
+        self.held_bytes < self.budget.held_bytes_max / 100 * SUCCESSORS_PERCENT
     }
 
     /// Whether another flow may be taken over, and windows may grow.

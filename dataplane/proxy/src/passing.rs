@@ -1,17 +1,19 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
 use sluice_flow::Irregularity;
-use sluice_packet::{Frame, PacketBuf, PathTemplate, TcpFrame, parse};
+use sluice_packet::{Frame, Instant, PacketBuf, PathTemplate, TcpFrame, parse};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
 use crate::corners;
-use crate::flow::{After, Blocked, Bypassed, Doubts, Flow, State};
+use crate::doubts::Doubts;
+use crate::flow::{After, Blocked, Bypassed, Flow, State};
 use crate::generation::Resets;
 use crate::identity::{Identity, Place};
 use crate::limits::{BLOCKED_LINGER, BYPASS_CLOSED_TIMEOUT, BYPASS_IDLE_TIMEOUT};
 use crate::output::{Effects, Output};
 use crate::shared::Shared;
+use crate::succession::Successor;
 use crate::unconfirmed::Unconfirmed;
 
 /// A flow whose handshake was not seen: this appliance was started, or its cable plugged in, in the middle of it.
@@ -107,18 +109,21 @@ impl Bypassed {
         now: Now,
         out: &mut impl Output<B>,
     ) -> After {
-        if let Some(doubts) = &mut self.doubts
-            && !doubts.admit(tcp, packet.frame(), from_client, out)
-        {
-            out.discard(packet, DropReason::IrregularSegment);
-            return After::Undisturbed;
+        let mut charged = false;
+        if let Some(doubts) = &mut self.doubts {
+            if !doubts.admit(tcp, packet.frame(), from_client, now.mono, out) {
+                out.discard(packet, DropReason::IrregularSegment);
+                return After::Undisturbed;
+            }
+            charged = true;
+            self.doubts.take_if(|doubts| doubts.are_over());
         }
         self.active = now.mono;
         let before = self.ended();
         self.note_end(tcp, from_client);
         forward(place, packet, from_client, out);
-        // The alarm comes earlier only when the flow has just ended.
-        if self.ended() && !before {
+        // The alarm comes earlier only when the flow has just ended, or is known to have.
+        if charged || self.ended() && !before {
             After::Keep
         } else {
             After::Undisturbed
@@ -131,51 +136,29 @@ impl Bypassed {
         self.origin_finished |= tcp.flags.rst() || (tcp.flags.fin() && !from_client);
     }
 
-    pub(crate) fn next_timeout(&self) -> sluice_packet::Instant {
+    /// When something is due: the flow is forgotten, or a number that was watched on its addresses and ports is.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        let until = self.until();
+        let watched = self.successor().map(Successor::until);
+        watched.map_or(until, |watched| until.min(watched))
+    }
+
+    /// When the flow is forgotten.
+    fn until(&self) -> Instant {
         // An end that the origin may not have seen is none.
-        self.active
-            + if self.ended() && self.unconfirmed().is_none() {
-                BYPASS_CLOSED_TIMEOUT
-            } else {
-                BYPASS_IDLE_TIMEOUT
-            }
-    }
-}
-
-impl Doubts {
-    fn unconfirmed(unconfirmed: Unconfirmed) -> Box<Self> {
-        Box::new(Self {
-            unconfirmed: Some(unconfirmed),
-            successor: None,
-        })
+        match self.unconfirmed().map(Unconfirmed::until) {
+            Some(until) => until.min(self.active + BYPASS_IDLE_TIMEOUT),
+            None if self.ended() => self.active + BYPASS_CLOSED_TIMEOUT,
+            None => self.active + BYPASS_IDLE_TIMEOUT,
+        }
     }
 
-    /// Whether a packet may pass, and what it says about the doubts.
-    fn admit(
-        &mut self,
-        tcp: &TcpFrame,
-        frame: &[u8],
-        from_client: bool,
-        out: &mut dyn Effects,
-    ) -> bool {
-        let Self {
-            unconfirmed,
-            successor,
-        } = self;
-        if !from_client {
-            unconfirmed.take_if(|unconfirmed| unconfirmed.is_confirmed_by(tcp, frame));
-            return true;
+    pub(crate) fn on_timeout(&mut self, now: Instant) -> After {
+        if now >= self.until() {
+            return After::Remove;
         }
-        if successor.as_ref().is_some_and(|next| next.claims(tcp)) {
-            return false;
-        }
-        let admitted = unconfirmed
-            .as_ref()
-            .is_none_or(|unconfirmed| unconfirmed.admits(tcp, frame));
-        if !admitted {
-            out.count(Counter::HeldContradicted, 1);
-        }
-        admitted
+        self.expire_doubts(now);
+        After::Keep
     }
 }
 
@@ -274,7 +257,7 @@ fn bypass<B: PacketBuf>(
             }
             forward(flow.place, packet, true, out);
         }
-        bypassed.doubts = holding.hold.into_unconfirmed().map(Doubts::unconfirmed);
+        bypassed.doubts = holding.hold.into_unconfirmed(now.mono).map(Doubts::of);
     }
     flow.state = State::Bypassed(bypassed);
 }

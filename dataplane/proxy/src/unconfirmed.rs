@@ -5,19 +5,34 @@
 //! place, and policy would have decided upon a stream that nobody received. So until the origin acknowledges what was read,
 //! nothing that contradicts it passes.
 
-use sluice_packet::{SeqNum, TcpFrame};
+use sluice_packet::{Instant, SeqNum, TcpFrame};
+
+use crate::limits::UNCONFIRMED_TIMEOUT;
 
 /// The client's bytes that were read, and not acknowledged yet.
 #[derive(Debug)]
 pub(crate) struct Unconfirmed {
     start: SeqNum,
     bytes: Vec<u8>,
+    since: Instant,
+    /// In the queue of flows of which something is remembered.
+    pub(crate) queued: bool,
 }
 
 impl Unconfirmed {
     /// None where nothing was read.
-    pub(crate) fn new(start: SeqNum, bytes: Vec<u8>) -> Option<Self> {
-        (!bytes.is_empty()).then_some(Self { start, bytes })
+    pub(crate) fn new(start: SeqNum, bytes: Vec<u8>, now: Instant) -> Option<Self> {
+        (!bytes.is_empty()).then_some(Self {
+            start,
+            bytes,
+            since: now,
+            queued: false,
+        })
+    }
+
+    /// When it is no longer waited for, whatever comes meanwhile.
+    pub(crate) fn until(&self) -> Instant {
+        self.since + UNCONFIRMED_TIMEOUT
     }
 
     /// Whether a packet of the client's says nothing but what was read, wherever it says anything about that.
@@ -50,7 +65,7 @@ impl Unconfirmed {
     }
 
     /// Heap bytes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity()
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.bytes.capacity()
     }
 }

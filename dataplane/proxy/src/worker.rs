@@ -14,6 +14,7 @@ use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
 use crate::burst::Arrival;
+use crate::doubts::Doubtful;
 use crate::fallback::Degraded;
 use crate::flow::{After, Alarm, Flow, State};
 use crate::generation::Generation;
@@ -77,6 +78,7 @@ pub struct Worker<B> {
     pub(crate) touched: VecDeque<FlowId>,
     /// Flows whose handshake found no budget, the longest waiting first. A turn looks at as many as it has budget for.
     pub(crate) starved: VecDeque<FlowId>,
+    pub(crate) doubtful: Doubtful,
     /// Flows forgotten to make room.
     pub(crate) evicted: u64,
 }
@@ -108,6 +110,7 @@ impl<B: PacketBuf> Worker<B> {
             wheel: TimerWheel::new(settings.now, settings.flows_max),
             touched: VecDeque::new(),
             starved: VecDeque::new(),
+            doubtful: Doubtful::default(),
             evicted: 0,
         })
     }
@@ -386,7 +389,7 @@ impl<B: PacketBuf> Worker<B> {
         Some(inserted.id)
     }
 
-    fn on_known(
+    pub(crate) fn on_known(
         &mut self,
         id: FlowId,
         from: Side,
@@ -422,17 +425,11 @@ impl<B: PacketBuf> Worker<B> {
             return;
         }
         if !from_client && flow.is_succeeded(tcp, &packet) {
-            return match self.succeed(id, tcp, now, out) {
-                Some(id) => self.on_known(id, from, packet, tcp, now, out),
-                None => out.discard(packet, DropReason::FlowTableFull),
-            };
+            return self.succeed(id, from, packet, tcp, now, out);
         }
         let before = flow.state.retention();
         let after = flow.on_packet(&mut self.shared, packet, tcp, from_client, now, out);
         let retention = flow.state.retention();
-        if after != After::Undisturbed {
-            flow.charge(&mut self.shared.memory);
-        }
         match after {
             After::Undisturbed => {}
             After::Keep => self.set_alarm(id, now.mono),
@@ -441,6 +438,10 @@ impl<B: PacketBuf> Worker<B> {
         }
         if retention != before {
             self.table.retain(id, retention);
+        }
+        if after != After::Undisturbed {
+            self.charge(id);
+            self.make_room(now, out);
         }
     }
 
@@ -495,7 +496,6 @@ impl<B: PacketBuf> Worker<B> {
                 After::Remove => Next::Gone,
             },
         };
-        flow.charge(&mut self.shared.memory);
         let retention = flow.state.retention();
         if self.table.retention(id) != Some(retention) {
             self.table.retain(id, retention);
@@ -514,6 +514,8 @@ impl<B: PacketBuf> Worker<B> {
             }
             Next::Gone => self.remove(id, now, out),
         }
+        self.charge(id);
+        self.make_room(now, out);
     }
 
     pub(crate) fn set_alarm(&mut self, id: FlowId, now: Instant) {

@@ -67,6 +67,8 @@ fn e105_a_syn_within_the_connection_does_not_move_what_was_passed_on() {
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// A connection that passed because its origin spoke first.
 fn bypassed() -> Script {
     let mut script = Script::established();
@@ -127,9 +129,50 @@ fn e113_a_forged_syn_on_a_flow_that_passes_ends_nothing() {
     script.pass(Side::B, O + 7, C + 1, ACK, b"");
     script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
     script.pass(Side::B, O + 7, C + 8, ACK, b"answered");
-    script.world.pass(Duration::from_secs(120));
-    script.pass(Side::A, C + 8, O + 15, ACK, b"and on");
+    // What it says next has the numbers of the one that was forged, and waits no longer than that one's handshake may take.
+    let text = [b'g'; 1_000];
+    let next = C + 1_000_001;
+    script.stop(Side::A, next, O + 15, ACK, &text);
+    script.world.pass(limits::SUCCESSOR_TIMEOUT - SECOND);
+    script.stop(Side::A, next, O + 15, ACK, &text);
+    script.world.pass(SECOND);
+    script.pass(Side::A, next, O + 15, ACK, &text);
+    script.pass(Side::B, O + 15, next + 1_000, ACK, b"");
+    script.pass(Side::A, next + 1_000, O + 15, ACK, &text);
     assert_eq!(script.world.out.events.len(), 0, "nothing new was decided");
+}
+
+#[test]
+fn e113_a_syn_that_is_repeated_on_a_flow_that_passes_is_watched_from_then_on() {
+    let mut script = bypassed();
+    let next = C + 1_000_000;
+    script.pass(Side::A, next, NONE, SYN, b"");
+    script.world.pass(limits::SUCCESSOR_TIMEOUT - SECOND);
+    script.pass(Side::A, next, NONE, SYN, b"");
+    script.world.pass(limits::SUCCESSOR_TIMEOUT - SECOND);
+    script.stop(Side::A, next + 1, O + 7, ACK, b"secret");
+    script.pass(Side::B, O + 70_000, next + 1, SYN | ACK, b"");
+    script.pass(Side::A, next + 1, O + 70_001, ACK, b"");
+    script.stop(Side::A, next + 1, O + 70_001, ACK, BEGINNING);
+    assert_eq!(script.world.out.events.len(), 0, "it is held");
+}
+
+/// Its client could go on where the SYN that is watched would not lead.
+#[test]
+fn e113_the_answer_to_an_earlier_syn_on_a_flow_that_passes_does_not_pass() {
+    let (first, last) = (C + 1_000_000, C + 9_000_000);
+    let mut script = bypassed();
+    script.pass(Side::A, first, NONE, SYN, b"");
+    script.pass(Side::A, last, NONE, SYN, b"");
+    let answer = script.frame(Side::B, O + 70_000, first + 1, SYN | ACK, b"");
+    assert_eq!(script.give(Side::B, answer), []);
+    script.pass(Side::B, O + 7, C + 1, ACK, b"goes on");
+    // The client's own goes again, and is the last one.
+    script.pass(Side::A, first, NONE, SYN, b"");
+    script.pass(Side::B, O + 70_000, first + 1, SYN | ACK, b"");
+    script.pass(Side::A, first + 1, O + 70_001, ACK, b"");
+    script.stop(Side::A, first + 1, O + 70_001, ACK, BEGINNING);
+    assert_eq!(script.world.out.events.len(), 0, "it is held");
 }
 
 #[test]
@@ -144,7 +187,7 @@ fn e113_what_a_client_says_behind_a_syn_on_a_flow_that_passes_waits_for_its_answ
     // Nor is an earlier number forgotten for a later one.
     script.pass(Side::A, next + 500_000, NONE, SYN, b"");
     script.stop(Side::A, next + 1, O + 7, ACK, &secret);
-    script.world.pass(Duration::from_secs(120));
+    script.world.pass(limits::SUCCESSOR_TIMEOUT - SECOND);
     script.stop(Side::A, next + 1, O + 7, ACK, &secret);
     script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
     // The answer: from here on it is another connection, of which nothing is known yet.
@@ -162,14 +205,24 @@ fn e113_only_so_many_syns_are_watched_on_a_flow_that_passes() {
     for at in 0..limits::SUCCESSOR_SYNS_MAX {
         script.pass(Side::A, number(at), NONE, SYN, b"");
     }
-    let frame = script.frame(Side::A, number(limits::SUCCESSOR_SYNS_MAX), NONE, SYN, b"");
-    assert_eq!(script.give(Side::A, frame), []);
-    let last = number(limits::SUCCESSOR_SYNS_MAX - 1);
+    for at in 0..limits::SUCCESSOR_SYNS_MAX {
+        script.stop(Side::A, number(at) + 1, O + 7, ACK, b"secret");
+    }
+    let last = number(limits::SUCCESSOR_SYNS_MAX);
     script.pass(Side::A, last, NONE, SYN, b"");
-    script.stop(Side::A, number(0) + 1, O + 7, ACK, b"secret");
+    for at in 1..=limits::SUCCESSOR_SYNS_MAX {
+        script.stop(Side::A, number(at) + 1, O + 7, ACK, b"secret");
+    }
+    // What is not watched any more does not begin either.
+    let answer = script.frame(Side::B, O + 70_000, number(0) + 1, SYN | ACK, b"");
+    assert_eq!(script.give(Side::B, answer), []);
     script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
     // A forged reset opens no further way.
     script.pass(Side::A, C + 5_000, O + 7, RST | ACK, b"");
-    script.stop(Side::A, number(0) + 1, O + 7, ACK, b"secret");
+    script.stop(Side::A, number(1) + 1, O + 7, ACK, b"secret");
     script.pass(Side::A, C + 8, O + 7, ACK, b"and on");
+    script.pass(Side::B, O + 70_000, last + 1, SYN | ACK, b"");
+    script.pass(Side::A, last + 1, O + 70_001, ACK, b"");
+    script.stop(Side::A, last + 1, O + 70_001, ACK, BEGINNING);
+    assert_eq!(script.world.out.events.len(), 0, "it is held");
 }
