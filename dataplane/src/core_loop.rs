@@ -109,6 +109,8 @@ struct Turn<'core> {
     first: bool,
     pool: Mempool,
     commands: Receiver<Command>,
+    /// Who waits for all sessions to be cleared.
+    clearing: Vec<Sender<u64>>,
     adopted: Arc<AtomicU64>,
     exhaustion: Exhaustion,
     /// Reasons for layer-2 fallback, which all cores are told alike.
@@ -188,6 +190,7 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         first: position == 0,
         pool,
         commands,
+        clearing: Vec::new(),
         adopted,
         exhaustion: Exhaustion::new(buffers, position == 0),
         fallback: FallbackReasons::default(),
@@ -249,6 +252,12 @@ impl Turn<'_> {
             self.worker.on_completion(done, &mut self.wire);
         }
         worked |= self.worker.poll(now, &mut self.wire);
+        if let Some(cleared) = self.worker.cleared() {
+            for answer in self.clearing.drain(..) {
+                // Whoever asked may have given up.
+                let _ = answer.try_send(cleared);
+            }
+        }
         worked |= self.wire.flush();
         self.look_at_exhaustion(now);
         if now.mono >= self.gauges_at {
@@ -276,11 +285,11 @@ impl Turn<'_> {
                 }
                 Command::Fallback(reasons) => {
                     self.fallback = reasons;
-                    self.worker.set_fallback(reasons, now, &mut self.wire);
+                    self.worker.set_fallback(reasons);
                 }
                 Command::ClearSessions { answer } => {
-                    let cleared = self.worker.clear_sessions(now, &mut self.wire);
-                    let _ = answer.try_send(cleared);
+                    self.worker.clear_sessions(now);
+                    self.clearing.push(answer);
                 }
                 Command::Sessions { limit, answer } => {
                     // Whoever asked may have given up.
@@ -382,7 +391,7 @@ impl Turn<'_> {
             wire.system(event);
         });
         if let Some(how) = change {
-            self.worker.set_exhausted(how, now, &mut self.wire);
+            self.worker.set_exhausted(how);
         }
     }
 

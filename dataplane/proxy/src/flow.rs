@@ -201,21 +201,23 @@ impl<B> Flow<B> {
 
     /// Reads what the next packet will read beyond that line, for the cache.
     pub(crate) fn warm_behind(&self, wheel: &TimerWheel<FlowId>) {
-        let state = match &self.state {
-            State::Taken(session) => session.warm(),
-            State::Holding(holding) => holding.warm(),
+        match &self.state {
+            State::Taken(session) => {
+                session.warm();
+                black_box(wheel.warm(self.alarm.timer));
+            }
+            State::Holding(holding) => {
+                black_box((holding.warm(), wheel.warm(self.alarm.timer)));
+            }
             // A packet of the others does not move their timer.
             State::Observing(observer) => {
                 black_box((observer.warm(), self.identity.started));
-                return;
             }
             State::Lingering(lingering) => {
                 black_box(lingering.until);
-                return;
             }
-            State::Over(_) | State::Bypassed(_) | State::Blocked(_) => return,
-        };
-        black_box((state, wheel.warm(self.alarm.timer)));
+            State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {}
+        }
     }
 }
 

@@ -138,6 +138,12 @@ pub const HANDSHAKE_STEPS_PER_POLL: usize = 8;
 /// Timers fired or brought closer per call of `poll`: a million flows that end at once cannot stall the others.
 pub const TIMER_STEPS_PER_POLL: usize = 512;
 
+/// Places of the flow table looked at per call of `poll` for flows that all are let go or cleared.
+pub const SWEPT_PLACES_PER_POLL: usize = 1_024;
+
+/// Flows let go or cleared per call of `poll`.
+pub const SWEPT_FLOWS_PER_POLL: usize = 32;
+
 /// Bytes of forged leaves kept per core.
 pub const LEAF_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 

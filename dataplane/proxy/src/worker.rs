@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::burst::Arrival;
 use crate::doubts::Doubtful;
-use crate::fallback::Degraded;
+use crate::fallback::{Degraded, Sweeps};
 use crate::flow::{After, Alarm, Flow, State};
 use crate::generation::Generation;
 use crate::identity::{Identity, Place, flow_facts};
@@ -79,6 +79,7 @@ pub struct Worker<B> {
     /// Flows whose handshake found no budget, the longest waiting first. A turn looks at as many as it has budget for.
     pub(crate) starved: VecDeque<FlowId>,
     pub(crate) doubtful: Doubtful,
+    pub(crate) sweeps: Sweeps,
     /// Flows forgotten to make room.
     pub(crate) evicted: u64,
 }
@@ -111,6 +112,7 @@ impl<B: PacketBuf> Worker<B> {
             touched: VecDeque::new(),
             starved: VecDeque::new(),
             doubtful: Doubtful::default(),
+            sweeps: Sweeps::default(),
             evicted: 0,
         })
     }
@@ -204,6 +206,7 @@ impl<B: PacketBuf> Worker<B> {
     pub fn poll(&mut self, now: Now, out: &mut impl Output<B>) -> bool {
         let out = &mut Frames(out);
         let more_fragments = self.expire_fragments(now, out);
+        let swept = self.sweep(now, out);
         let Self {
             table,
             wheel,
@@ -217,7 +220,7 @@ impl<B: PacketBuf> Worker<B> {
                 touch(id, flow, touched);
             }
         });
-        let mut worked = !all || more_fragments;
+        let mut worked = !all || more_fragments || swept;
         let mut budget = HANDSHAKE_STEPS_PER_POLL;
         for _ in 0..self.starved.len().min(HANDSHAKE_STEPS_PER_POLL) {
             let Some(id) = self.starved.pop_front() else {
@@ -280,7 +283,7 @@ impl<B: PacketBuf> Worker<B> {
     /// When [`Self::poll`] has work again if no packet comes; now, if it has work left.
     #[must_use]
     pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
-        if self.touched.is_empty() && self.starved.is_empty() {
+        if self.touched.is_empty() && self.starved.is_empty() && !self.sweeps.are_under_way() {
             let fragments = self.fragments.next_timeout();
             fragments.into_iter().chain(self.wheel.next_timeout()).min()
         } else {

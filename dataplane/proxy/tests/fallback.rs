@@ -1,16 +1,19 @@
 //! Layer-2 fallback, exhaustion and the clearing of sessions: what is kept, what is let go, and what comes after.
 
+#![allow(clippy::panic, reason = "tests")]
+
 mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_packet::Side;
+use sluice_packet::{Side, TcpFlags, TcpSegment};
+use sluice_proxy::limits::SWEPT_PLACES_PER_POLL;
 use sluice_schema::OnExhaustion;
 use sluice_telemetry::{
     Counter, DecisionCode, DropReason, EndReason, FallbackReason, FallbackReasons,
 };
-use world::script::{ACK, BEGINNING, C, O, Script};
+use world::script::{ACK, BEGINNING, C, O, Script, written};
 use world::{App, Pki, Settings, World};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: good.test\r\n\r\n";
@@ -44,13 +47,60 @@ fn fallback(world: &mut World, on: bool) {
 fn fallback_because(world: &mut World, reason: FallbackReason, on: bool) {
     let mut reasons = FallbackReasons::default();
     reasons.set(reason, on);
+    world.worker.set_fallback(reasons);
     let now = world.now();
-    world.worker.set_fallback(reasons, now, &mut world.out);
+    world.worker.poll(now, &mut world.out);
 }
 
 fn exhausted(world: &mut World, how: Option<OnExhaustion>) {
+    world.worker.set_exhausted(how);
     let now = world.now();
-    world.worker.set_exhausted(how, now, &mut world.out);
+    world.worker.poll(now, &mut world.out);
+}
+
+/// Has all sessions cleared, and gives how many there were, after how many polls.
+fn cleared(world: &mut World) -> (u64, usize) {
+    let now = world.now();
+    world.worker.clear_sessions(now);
+    for polls in 1..1_000 {
+        assert_eq!(world.worker.next_timeout(now.mono), Some(now.mono));
+        world.worker.poll(now, &mut world.out);
+        if let Some(cleared) = world.worker.cleared() {
+            return (cleared, polls);
+        }
+    }
+    panic!("clearing comes to an end");
+}
+
+#[test]
+fn f22_a_large_table_is_walked_through_a_few_places_at_a_time() {
+    let pki = Arc::new(Pki::new());
+    let good = pki.origin_root.leaf(&["good.test"]);
+    let client = App::client(&pki.trusted, "good.test", &[], REQUEST, 10_000);
+    let origin = App::server(&good, &[], 10_000, REPLY);
+    let places = 3 * SWEPT_PLACES_PER_POLL;
+    let settings = Settings {
+        flows_max: places,
+        ..Settings::default()
+    };
+    let mut world = World::with(&settings, &pki, client, origin);
+    // The session's place is not among the first.
+    for number in 0..SWEPT_PLACES_PER_POLL {
+        let source = format!("10.1.7.{}:{}", number % 250, 2_000 + number / 250);
+        let syn = TcpSegment {
+            flags: TcpFlags::SYN,
+            window: 60_000,
+            ..TcpSegment::default()
+        };
+        let frame = written((&source, OUTBOUND), Side::A, &syn);
+        world.inject(Side::A, frame);
+    }
+    world.out.frames.clear();
+    world.run(SOON);
+    assert_eq!(world.count(Counter::FlowsTaken), 1);
+    assert_eq!(cleared(&mut world), (1, 3));
+    world.run(SOON);
+    assert_eq!(world.count(Counter::FlowsTaken), 0);
 }
 
 #[test]
@@ -126,8 +176,7 @@ fn f22_what_is_let_go_or_cleared_gives_its_memory_back_at_once() {
     world.run(SOON);
     let [_, session] = charged(&mut world);
     assert!(session > 0, "a session is under way");
-    let now = world.now();
-    assert_eq!(world.worker.clear_sessions(now, &mut world.out), 1);
+    assert_eq!(cleared(&mut world), (1, 1));
     assert_eq!(charged(&mut world), [0, 0]);
 
     let mut script = Script::established();
@@ -149,8 +198,7 @@ fn f22_clearing_ends_every_inspected_session_with_resets_and_logs_it() {
     world.run(SOON);
     assert_eq!(world.count(Counter::FlowsTaken), 1);
     fallback(&mut world, true);
-    let now = world.now();
-    assert_eq!(world.worker.clear_sessions(now, &mut world.out), 1);
+    assert_eq!(cleared(&mut world), (1, 1));
     assert_eq!(world.count(Counter::SessionsCleared), 1);
     assert_eq!(world.event().code, DecisionCode::InspectedClient);
     assert_eq!(world.event().ended, EndReason::Cleared);
@@ -162,7 +210,7 @@ fn f22_clearing_ends_every_inspected_session_with_resets_and_logs_it() {
     assert_eq!(tcp_flags(&told) & RST, RST, "the client is reset");
     let told = world.wire_to_origin.last().expect("a frame").clone();
     assert_eq!(tcp_flags(&told) & RST, RST, "so is the origin");
-    assert_eq!(world.worker.clear_sessions(now, &mut world.out), 0);
+    assert_eq!(cleared(&mut world), (0, 1));
 
     // Whoever has missed that and goes on is reset again, and nothing of it passes as a flow picked up in the middle.
     let (before, frames) = (resets(&world), world.wire_to_origin.len());

@@ -269,6 +269,7 @@ fn d128_frames_that_a_port_refuses_are_counted_and_nothing_counts_as_exhausted()
         first: true,
         pool,
         commands,
+        clearing: Vec::new(),
         adopted: Arc::default(),
         exhaustion: Exhaustion::new(Buffers::new(pool), true),
         fallback: FallbackReasons::default(),

@@ -5,6 +5,10 @@ use core::time::Duration;
 /// The most flows one table may be made for. Twice this many buckets are indexed by 32 bits of hash.
 pub const FLOWS_MAX: usize = 1 << 28;
 
+/// One in so many places of a table is left to handshakes: as long as no more are observed, flows that can do without their
+/// entries make room first. Where those fill the table, every SYN would otherwise evict the handshake before it.
+pub const OBSERVED_PLACES_ONE_IN: usize = 8;
+
 /// The most lookups that are warmed together.
 pub const WARM_FLOWS_MAX: usize = 32;
 

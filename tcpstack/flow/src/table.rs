@@ -6,7 +6,7 @@ use core::hint::black_box;
 use siphasher::sip::SipHasher13;
 use sluice_packet::FlowKey;
 
-use crate::limits::{FLOWS_MAX, WARM_FLOWS_MAX};
+use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN, WARM_FLOWS_MAX};
 
 mod index;
 
@@ -24,6 +24,12 @@ pub struct FlowId {
 }
 
 impl FlowId {
+    /// Where the entry stands in its table, for [`FlowTable::iter_places`].
+    #[must_use]
+    pub const fn place(self) -> usize {
+        self.index as usize
+    }
+
     /// As a number, to go through an interface that carries numbers.
     #[must_use]
     pub const fn to_u64(self) -> u64 {
@@ -48,9 +54,10 @@ pub struct FlowHash(u32);
 /// When an entry may make room for a new one.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Retention {
-    /// First: a handshake that is only observed. This is what a SYN flood fills a table with.
+    /// First, but for a share of the places: a handshake that is only observed. This is what a SYN flood fills a table with.
     Observed,
-    /// When nothing is left that is only observed: a flow that does without its entry, such as a bypassed one.
+    /// When no more is left that is only observed than that share: a flow that does without its entry, such as a bypassed
+    /// one.
     Expendable,
     /// Never: a flow that is held, taken over or blocked. It would break, or slip through.
     Kept,
@@ -148,11 +155,13 @@ impl From<Retention> for Listed {
 struct List {
     first: u32,
     last: u32,
+    len: usize,
 }
 
 const EMPTY: List = List {
     first: NONE,
     last: NONE,
+    len: 0,
 };
 
 impl<V> FlowTable<V> {
@@ -321,7 +330,8 @@ impl<V> FlowTable<V> {
         self.head(id).map(|head| &head.key)
     }
 
-    /// Puts a flow in. When the table is full the oldest entry that may go makes room, first of those only observed.
+    /// Puts a flow in. When the table is full the oldest entry that may go makes room: one that is only observed, unless
+    /// those are so few that handshakes would not come to their end for want of a place.
     ///
     /// # Errors
     /// [`Refused`] when the flow is there already, or nothing may make room.
@@ -385,7 +395,7 @@ impl<V> FlowTable<V> {
         Some(Evicted { id, key, value })
     }
 
-    /// Takes out the oldest entry that may go. None when all are [`Retention::Kept`].
+    /// Takes out the oldest entry that may go, as [`insert`](Self::insert) would. None when all are [`Retention::Kept`].
     pub fn evict_oldest(&mut self) -> Option<Evicted<V>> {
         let oldest = self.evictable().first;
         let generation = self.heads.get(oldest as usize)?.generation;
@@ -445,11 +455,13 @@ impl<V> FlowTable<V> {
         start: usize,
         count: usize,
     ) -> impl Iterator<Item = (FlowId, &FlowKey, &V)> {
-        (0..)
-            .zip(&self.heads)
-            .zip(&self.values)
-            .skip(start)
-            .take(count)
+        let end = start.saturating_add(count).min(self.capacity());
+        let start = start.min(end);
+        let heads = self.heads.get(start..end).unwrap_or_default();
+        let values = self.values.get(start..end).unwrap_or_default();
+        (u32::try_from(start).unwrap_or(NONE)..)
+            .zip(heads)
+            .zip(values)
             .filter_map(|((index, head), value)| {
                 let id = FlowId {
                     index,
@@ -461,7 +473,8 @@ impl<V> FlowTable<V> {
 
     /// The list whose oldest entry makes room first.
     fn evictable(&self) -> List {
-        if self.observed.first == NONE {
+        let few = self.observed.len <= self.heads.len() / OBSERVED_PLACES_ONE_IN;
+        if self.observed.len == 0 || (few && self.expendable.len > 0) {
             self.expendable
         } else {
             self.observed
@@ -501,6 +514,7 @@ impl<V> FlowTable<V> {
         if let Some(list) = self.list(which) {
             previous = list.last;
             list.last = index;
+            list.len += 1;
             if list.first == NONE {
                 list.first = index;
             }
@@ -532,6 +546,7 @@ impl<V> FlowTable<V> {
             neighbour.previous = previous;
         }
         if let Some(list) = self.list(list) {
+            list.len -= 1;
             if list.first == index {
                 list.first = next;
             }

@@ -5,6 +5,8 @@
 //! the tail reaches the end of the allocation; it happens only when at least as many bytes were consumed since the last
 //! one, so each byte is moved at most once on average.
 
+use core::hint::black_box;
+
 use crate::sequence::{length, size};
 use crate::{limits, pool};
 
@@ -99,6 +101,11 @@ impl Buffer {
             let empty = core::mem::take(self);
             pool::give_buffer(empty.storage, size(empty.used));
         }
+    }
+
+    /// Reads all of it but the bytes, for the cache.
+    pub(crate) fn warm(&self) {
+        black_box((self.storage.len(), self.head));
     }
 
     /// Bytes allocated.

@@ -14,11 +14,12 @@ use new_reno::NewReno;
 
 /// Window and threshold, in bytes, and the algorithm that grows the one beyond the other.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Congestion {
+    algorithm: Algorithm,
     window: u32,
     threshold: u32,
     mss: u32,
-    algorithm: Algorithm,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -279,11 +279,10 @@ impl Connection {
         self.core.stats.repairs()
     }
 
-    /// Reads what the next segment will read, so that an owner of many connections can have it in the cache by then. What it
-    /// gives depends on all of it and says nothing.
-    #[must_use]
-    pub fn warm(&self) -> u64 {
-        self.core.warm() ^ u64::from(self.is_closed())
+    /// Reads what the next segment will read, so that an owner of many connections can have it in the cache by then.
+    pub fn warm(&self) {
+        core::hint::black_box(self.is_closed());
+        self.core.warm();
     }
 
     /// Memory held by the connection, itself included.

@@ -3,6 +3,7 @@
 //! One record per segment sent. Its size in the network (`pipe`, RFC 6675 section 4) is kept up to date as records change,
 //! never recounted.
 
+use core::hint::black_box;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -151,6 +152,11 @@ impl Flight {
 
     pub(crate) fn back(&self) -> Option<&Sent> {
         self.segments.back()
+    }
+
+    /// Reads all of it but the records, for the cache.
+    pub(crate) fn warm(&self) {
+        black_box((self.segments.len(), self.pipe, self.newest.known));
     }
 
     pub(crate) fn allocated(&self) -> usize {

@@ -4,6 +4,8 @@
 //! never compared, merged or preferred, whatever they overlap and from which side. What the application reads is what is
 //! inspected and what is sent on, so no other end's rule can make a difference.
 
+use core::hint::black_box;
+
 use sluice_packet::SeqNum;
 use smallvec::SmallVec;
 
@@ -124,6 +126,12 @@ impl Reassembly {
 
     pub(crate) fn release(&mut self) {
         self.buffer.release();
+    }
+
+    /// Reads all of it but the bytes, for the cache.
+    pub(crate) fn warm(&self) {
+        self.buffer.warm();
+        black_box((self.next, self.runs.len()));
     }
 
     pub(crate) fn allocated(&self) -> usize {

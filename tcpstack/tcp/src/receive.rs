@@ -1,5 +1,7 @@
 //! The receive sequence space: what may come, what came, and what is owed in acknowledgement.
 
+use core::hint::black_box;
+
 use sluice_packet::{SackBlocks, SeqNum};
 
 use crate::limits;
@@ -275,6 +277,12 @@ impl ReceiveSpace {
 
     pub(crate) fn release(&mut self) {
         self.reassembly.release();
+    }
+
+    /// Reads all of it but the text, for the cache.
+    pub(crate) fn warm(&self) {
+        self.reassembly.warm();
+        black_box((self.right_edge, self.owed));
     }
 
     pub(crate) fn allocated(&self) -> usize {

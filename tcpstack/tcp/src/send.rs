@@ -1,5 +1,7 @@
 //! The send sequence space and the bytes that wait for their acknowledgement.
 
+use core::hint::black_box;
+
 use sluice_packet::{Instant, SeqNum, TcpSegment};
 
 use crate::buffer::Buffer;
@@ -318,6 +320,12 @@ impl SendSpace {
 
     pub(crate) fn release(&mut self) {
         self.buffer.release();
+    }
+
+    /// Reads all of it but the text, for the cache.
+    pub(crate) fn warm(&self) {
+        self.buffer.warm();
+        black_box((self.una, self.base, self.last_sent_at, self.open));
     }
 
     pub(crate) fn allocated(&self) -> usize {

@@ -75,7 +75,9 @@ pub struct Repairs {
 }
 
 /// The counters as a connection keeps them: half as wide where a connection cannot live to fill them.
+/// Those that move with every segment come first.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Counters {
     pub(crate) segments_received: u64,
     pub(crate) segments_sent: u64,
@@ -121,6 +123,11 @@ impl AddAssign<u32> for Count {
 }
 
 impl Counters {
+    /// Reads those that move with every segment, for the cache.
+    pub(crate) fn warm(&self) {
+        core::hint::black_box((self.segments_received, self.repairs()));
+    }
+
     pub(crate) fn repairs(&self) -> Repairs {
         Repairs {
             retransmits: self.retransmits.0,

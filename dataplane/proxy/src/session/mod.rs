@@ -15,6 +15,7 @@ mod meeting_origin;
 mod relay;
 mod splice;
 
+use core::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -500,10 +501,15 @@ impl Session {
             .fold(self.deadline, Instant::min)
     }
 
-    /// Reads what the next packet will read, for the cache: something that depends on it.
-    pub(crate) fn warm(&self) -> u64 {
-        let turn = self.deadline.micros() ^ self.active.micros() ^ self.account.bytes_to_origin;
-        turn ^ self.client.warm() ^ self.origin.warm()
+    /// Reads what the next packet will read, for the cache.
+    pub(crate) fn warm(&self) {
+        black_box((self.deadline, self.active, self.reported, self.blocked));
+        black_box((self.account.bytes_to_origin, self.account.bytes_to_client));
+        if let Stage::Splicing(splice) = &self.stage {
+            black_box((splice.bytes_to_origin, splice.bytes_to_client));
+        }
+        self.client.warm();
+        self.origin.warm();
     }
 
     /// True when the client's own connection is over: nothing is left to deliver to it.

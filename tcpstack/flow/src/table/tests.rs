@@ -145,6 +145,27 @@ fn d121_a_flood_of_handshakes_evicts_only_handshakes_oldest_first() {
 }
 
 #[test]
+fn d121_where_flows_that_pass_fill_the_table_handshakes_keep_a_share_of_it() {
+    const PLACES: u32 = 64;
+    const SHARE: u32 = PLACES / 8;
+    let mut table = FlowTable::new(PLACES as usize, SECRET);
+    for number in 0..PLACES {
+        insert(&mut table, number, Retention::Expendable);
+    }
+    let evicted = |table: &mut FlowTable<u32>, number| {
+        let evicted = insert(table, number, Retention::Observed).evicted;
+        evicted.unwrap().value
+    };
+    // Up to the share the oldest of those that pass make room, beyond it the oldest handshake.
+    for number in 0..=SHARE {
+        assert_eq!(evicted(&mut table, 100 + number), number);
+    }
+    for number in SHARE + 1..200 {
+        assert_eq!(evicted(&mut table, 100 + number), 100 + number - SHARE - 1);
+    }
+}
+
+#[test]
 fn d127_when_nothing_may_go_a_new_flow_is_refused() {
     let mut table = FlowTable::new(2, SECRET);
     let one = insert(&mut table, 1, Retention::Observed).id;
@@ -285,10 +306,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-fn rank(retention: Retention) -> Option<u8> {
-    match retention {
-        Retention::Observed => Some(0),
-        Retention::Expendable => Some(1),
+fn rank(kind: Retention, few_observed: bool) -> Option<u8> {
+    match kind {
+        Retention::Observed => Some(u8::from(few_observed)),
+        Retention::Expendable => Some(u8::from(!few_observed)),
         Retention::Kept => None,
     }
 }
@@ -300,11 +321,16 @@ proptest! {
     fn does_what_a_map_does(capacity in 1usize..20, steps in steps(), secret: [u8; 16]) {
         let mut table = FlowTable::new(capacity, secret);
         let mut model: BTreeMap<u32, (FlowId, Retention, usize)> = BTreeMap::new();
-        let oldest = |model: &BTreeMap<u32, (FlowId, Retention, usize)>| model
-            .iter()
-            .filter_map(|(number, (_, kind, age))| Some(((rank(*kind)?, *age), *number)))
-            .min()
-            .map(|(_, number)| number);
+        let oldest = |model: &BTreeMap<u32, (FlowId, Retention, usize)>| {
+            let kinds = model.values().map(|(_, kind, _)| *kind);
+            let observed = kinds.filter(|kind| *kind == Retention::Observed).count();
+            let few = observed <= capacity / OBSERVED_PLACES_ONE_IN;
+            model
+                .iter()
+                .filter_map(|(number, (_, kind, age))| Some(((rank(*kind, few)?, *age), *number)))
+                .min()
+                .map(|(_, number)| number)
+        };
         for (time, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Insert(number, kind) => {
