@@ -130,6 +130,8 @@ struct Field {
     /// What each client sends next.
     client_next: Vec<u32>,
     dice: Dice,
+    /// The flows of the burst that is being made.
+    drawn: Vec<u32>,
     now: Instant,
     watch: Stopwatch,
     packets: Vec<TestBuf>,
@@ -151,6 +153,7 @@ impl Field {
             fresh: flows,
             client_next: Vec::new(),
             dice: Dice::new(7),
+            drawn: Vec::new(),
             now: Instant::from_secs(1),
             watch: Stopwatch::default(),
             packets: Vec::new(),
@@ -278,10 +281,11 @@ impl Field {
     fn burst(&mut self, options: &FlowsOptions) -> Result<(), SetupError> {
         let single = options.single;
         let ack = TcpFlags::ACK;
+        self.drawn.clear();
         match self.kind {
             Kind::Uninspected | Kind::Bypassed => {
                 for _ in 0..BURST {
-                    let flow = self.dice.below(self.flows);
+                    let flow = self.draw();
                     self.prepare(&self.craft(flow, true, CLIENT_ISN, SERVER_ISN, ack, &PAYLOAD));
                 }
                 self.timed(CLIENT_SIDE, single);
@@ -289,7 +293,7 @@ impl Field {
             }
             Kind::Observed => {
                 for _ in 0..BURST {
-                    let flow = self.dice.below(self.flows);
+                    let flow = self.draw();
                     self.prepare(&self.craft(flow, true, CLIENT_ISN, 0, TcpFlags::SYN, &[]));
                 }
                 self.timed(CLIENT_SIDE, single);
@@ -310,7 +314,7 @@ impl Field {
                 let mut flow = 0;
                 for number in 0..BURST / 2 {
                     if number.is_multiple_of(options.train.max(1)) {
-                        flow = self.dice.below(self.flows);
+                        flow = self.draw();
                     }
                     let Some(next) = self.client_next.get_mut(flow as usize) else {
                         continue;
@@ -337,6 +341,17 @@ impl Field {
                 self.timed(CLIENT_SIDE.other(), single);
                 self.sink.recycle_sent();
                 Ok(())
+            }
+        }
+    }
+
+    /// Another flow for this burst: among few, two packets of one flow would else share what is paid once, among many not.
+    fn draw(&mut self) -> u32 {
+        loop {
+            let flow = self.dice.below(self.flows);
+            if self.flows < BURST || !self.drawn.contains(&flow) {
+                self.drawn.push(flow);
+                return flow;
             }
         }
     }
