@@ -134,6 +134,9 @@ impl IcmpError {
             IPV6_HEADER_BYTES
         };
         //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU on receipt of a Packet Too Big
+        //# message.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
         //# If a node receives a Packet Too Big message reporting a next-hop MTU that is less than the IPv6 minimum link MTU,
         //# it must discard it.
         let mtu_min = if self.source.is_ipv4() {

@@ -151,6 +151,9 @@ fn p94_the_mss_that_fits_what_the_router_says() {
 fn p94_no_router_makes_an_ipv6_path_smaller_than_ipv6_allows() {
     //= https://www.rfc-editor.org/rfc/rfc8201#section-4
     //= type=test
+    //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU on receipt of a Packet Too Big
+    //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+    //= type=test
     //# If a node receives a Packet Too Big message reporting a next-hop MTU that is less than the IPv6 minimum link MTU,
     let limit = |v6: bool, mtu: u32| {
         let (kind, code) = if v6 { (2, 0) } else { (3, 4) };

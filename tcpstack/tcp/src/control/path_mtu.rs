@@ -44,9 +44,7 @@ impl ControlBlock {
         //# the TCP sequence number contained in the payload of the ICMP error message is within the range SND.UNA =< SEG.SEQ
         //# < SND.NXT.
         let in_flight = self.send.una().le(quoted) && quoted.lt(self.send.next());
-        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
-        //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU on receipt of a Packet Too Big
-        //# message.
+        // What may not be said over IPv6 does not come here; this is the floor of IPv4.
         let path_mss = path_mss.max(limits::PATH_MSS_BYTES_MIN);
         let larger = self
             .flight

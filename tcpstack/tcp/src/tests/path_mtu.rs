@@ -78,10 +78,7 @@ fn p94_a_forged_packet_too_big_is_ignored() {
 }
 
 #[test]
-fn p94_nobody_lowers_a_path_below_its_floor() {
-    //= https://www.rfc-editor.org/rfc/rfc8201#section-4
-    //= type=test
-    //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU on receipt of a Packet Too Big
+fn p94_nobody_lowers_a_path_below_the_floor_of_ipv4() {
     let mut script = sender(5_000);
     assert!(script.connection.on_packet_too_big(script.now, OURS, 1));
     let floor = usize::from(limits::PATH_MSS_BYTES_MIN);
