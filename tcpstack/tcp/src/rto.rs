@@ -140,8 +140,10 @@ impl RecentMin {
         //# The sender SHOULD track a windowed min-filtered estimate of recent RTT measurements that can adapt when migrating
         //# to significantly longer paths rather than tracking a simple global minimum of all RTT measurements.
         let second = u32::try_from(now.micros() / 1_000_000).unwrap_or(u32::MAX);
-        if second.saturating_sub(self.since) >= limits::RTT_MIN_WINDOW_S {
-            self.before = self.current;
+        let age = second.saturating_sub(self.since);
+        if age >= limits::RTT_MIN_WINDOW_S {
+            let recent = age < 2 * limits::RTT_MIN_WINDOW_S;
+            self.before = if recent { self.current } else { u32::MAX };
             self.current = value;
             self.since = second;
         } else {
@@ -240,6 +242,22 @@ mod tests {
             estimator.sample(Duration::from_millis(50), Instant::from_secs(second));
         }
         assert_eq!(estimator.smallest(), Some(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn p98_the_smallest_round_trip_before_a_long_silence_is_forgotten() {
+        let window = u64::from(limits::RTT_MIN_WINDOW_S);
+        for (silence, expected) in [(window, 10), (2 * window - 1, 10), (2 * window, 50)] {
+            let mut estimator = estimator();
+            for (second, rtt) in [(1_000, 10), (1_000 + silence, 50)] {
+                estimator.sample(Duration::from_millis(rtt), Instant::from_secs(second));
+            }
+            assert_eq!(
+                estimator.smallest(),
+                Some(Duration::from_millis(expected)),
+                "after {silence} s"
+            );
+        }
     }
 
     #[test]
