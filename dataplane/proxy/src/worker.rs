@@ -254,7 +254,8 @@ impl<B: PacketBuf> Worker<B> {
     }
 
     /// The process ends: both ends of every flow that is taken over are reset, for nobody stands in for them any more, and
-    /// what is held is given back. Flows that pass go on by themselves.
+    /// what is held is given back. An end that has finished and holds everything that was sent to it is left in peace. Flows
+    /// that pass go on by themselves.
     pub fn shutdown(&mut self, now: Now, out: &mut impl Output<B>) {
         let out = &mut Frames(out);
         let flows: Vec<FlowId> = self.table.iter().map(|(id, _, _)| id).collect();

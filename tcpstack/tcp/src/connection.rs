@@ -209,7 +209,8 @@ impl Connection {
         self.state = state.finish(&mut self.core);
     }
 
-    /// Ends the connection with a reset, which is the last thing to poll. What is queued is dropped.
+    /// Ends the connection with a reset, which is the last thing to poll. What is queued is dropped. When both ends have
+    /// finished and all text is acknowledged, nothing is sent (RFC 9293 section 3.10.5).
     pub fn abort(&mut self) {
         let state = self.take_state();
         self.state = state.abort(&mut self.core);

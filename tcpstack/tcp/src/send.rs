@@ -195,6 +195,10 @@ impl SendSpace {
         self.finished && self.una.gt(self.end_of_text())
     }
 
+    pub(crate) fn text_acknowledged(&self) -> bool {
+        self.una.ge(self.end_of_text())
+    }
+
     pub(crate) fn all_acknowledged(&self) -> bool {
         self.buffer.is_empty() && (!self.finished || self.fin_acknowledged())
     }

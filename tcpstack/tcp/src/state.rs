@@ -108,10 +108,12 @@ impl State {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
             //# Respond with "ok" and delete the TCB, enter CLOSED state, and return.
             Self::TimeWait(_) => close(core, CloseReason::Finished, false),
-            // By the clauses' states: whoever has not sent its FIN yet is in CLOSE-WAIT or FIN-WAIT-1 there.
+            // By the clauses' states: whoever has not sent its FIN yet is in CLOSE-WAIT or FIN-WAIT-1 there. Unlike there, a
+            // peer that has not acknowledged all text is told: an ordinary host that gives up leaves it to the application
+            // to notice, but whoever stands between two others would let the tail go missing without a word.
             Self::Closing(_) | Self::LastAck(_) => {
-                let unsent = core.send.fin_due();
-                close(core, CloseReason::Aborted, unsent)
+                let owed = core.send.fin_due() || !core.send.text_acknowledged();
+                close(core, CloseReason::Aborted, owed)
             }
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.5
             //# <SEQ=SND.NXT><CTL=RST>
