@@ -31,9 +31,7 @@ enum Algorithm {
 impl Congestion {
     pub(crate) fn new(algorithm: CongestionAlgorithm, mss: u32) -> Self {
         Self {
-            //= https://www.rfc-editor.org/rfc/rfc6928#section-2
-            //# min (10*MSS, max (2*MSS, 14600))
-            window: (limits::INITIAL_WINDOW_SEGMENTS * mss).min((2 * mss).max(14_600)),
+            window: initial_window(mss),
             threshold: u32::MAX,
             mss,
             algorithm: match algorithm {
@@ -65,6 +63,9 @@ impl Congestion {
                 //# cwnd += min (N, SMSS)                      (2)
                 1
             } else {
+                // The clause is of HyStart++, which leaves slow start by delay as well. Of that this sender has only the
+                // bound: peers acknowledge many segments at once, and one each would open the window at a fraction of the
+                // pace that RFC 5681 means; it loses what overflows at the end of slow start either way.
                 //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
                 //# L = infinity if paced, L = 8 if non-paced
                 limits::SLOW_START_SEGMENTS_PER_ACK_MAX
@@ -97,10 +98,17 @@ impl Congestion {
         }
     }
 
-    /// A reduction was for nothing: everything is as it was `before`, and the window no smaller than now.
-    pub(crate) fn restore(&mut self, before: &Self) {
+    /// A reduction was for nothing: the window grows back to what it was `before` in slow start, from no less than it is now.
+    /// `in_network` bytes are there, and `acknowledged` were when this was found out.
+    pub(crate) fn restore(&mut self, before: &Self, in_network: u32, acknowledged: u32) {
+        //= https://www.rfc-editor.org/rfc/rfc4015#section-3.2
+        //# cwnd <- FlightSize + min (bytes_acked, IW)
+        //# ssthresh <- pipe_prev
+        // What left the network without an acknowledgement in order is not counted into FlightSize, for it lets nothing out.
+        let window = in_network.saturating_add(acknowledged.min(initial_window(self.mss)));
         *self = Self {
-            window: self.window.max(before.window),
+            window: window.min(before.window).max(self.window),
+            threshold: before.threshold.max(before.window),
             mss: self.mss,
             ..*before
         };
@@ -151,6 +159,13 @@ impl Congestion {
     }
 }
 
+/// IW, in bytes.
+fn initial_window(mss: u32) -> u32 {
+    //= https://www.rfc-editor.org/rfc/rfc6928#section-2
+    //# min (10*MSS, max (2*MSS, 14600))
+    (limits::INITIAL_WINDOW_SEGMENTS * mss).min((2 * mss).max(14_600))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,21 +207,38 @@ mod tests {
     }
 
     #[test]
-    fn p98_a_window_is_restored_to_what_it_was_and_never_shrinks() {
-        let mut congestion = Congestion::new(CongestionAlgorithm::Cubic, 1_000);
-        let before = congestion;
-        congestion.on_loss(10_000);
-        assert_eq!(congestion.window(), 7_000);
-        congestion.restore(&before);
+    fn p98_a_window_is_restored_without_a_burst_and_never_shrinks() {
+        //= https://www.rfc-editor.org/rfc/rfc4015#section-3.2
+        //= type=test
+        //# cwnd <- FlightSize + min (bytes_acked, IW)
+        //# ssthresh <- pipe_prev
+        let initial = Congestion::new(CongestionAlgorithm::Cubic, 1_000);
+        let before = Congestion {
+            window: 100_000,
+            threshold: 80_000,
+            ..initial
+        };
+        for (in_network, acknowledged, expected) in [
+            (0, 0, 1_000),
+            (0, 3_000, 3_000),
+            (0, 90_000, 10_000),
+            (20_000, 90_000, 30_000),
+            (99_000, 90_000, 100_000),
+        ] {
+            let mut congestion = before;
+            congestion.on_timeout(100_000, true);
+            assert_eq!((congestion.window(), congestion.threshold), (1_000, 70_000));
+            congestion.restore(&before, in_network, acknowledged);
+            assert_eq!(
+                (congestion.window(), congestion.threshold),
+                (expected, 100_000)
+            );
+        }
+        let mut congestion = before;
+        congestion.restore(&initial, 0, 0);
         assert_eq!(
             (congestion.window(), congestion.threshold),
-            (10_000, u32::MAX)
+            (100_000, u32::MAX)
         );
-        let small = Congestion {
-            window: 2_000,
-            ..before
-        };
-        congestion.restore(&small);
-        assert_eq!(congestion.window(), 10_000);
     }
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use sluice_packet::{Instant, SeqNum};
 
+use crate::limits;
 use crate::pool;
 use crate::sequence::ahead;
 use crate::timestamps::Echo;
@@ -67,6 +68,25 @@ pub(crate) struct Arrival {
     pub(crate) echo: Option<Echo>,
 }
 
+impl Arrival {
+    /// The timestamp, if it can be that of a copy of `sent`.
+    fn echo_of(&self, sent: &Sent) -> Option<Echo> {
+        // A peer that is late with an acknowledgement echoes the first segment that it acknowledges with it.
+        let since = self.now.saturating_since(sent.first_sent_at)
+            + Duration::from_millis(limits::ACK_DELAY_MS_MAX);
+        self.echo.filter(|echo| echo.is_within(self.now, since))
+    }
+
+    /// By the timestamp, what is acknowledged in order of `sent`, which was sent again, is the original.
+    fn is_of_original(&self, sent: &Sent) -> bool {
+        //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+        //# If the value of the Timestamp Echo Reply field of the acceptable ACK's Timestamps option is smaller than the value
+        //# of RetransmitTS, then proceed to step (5),
+        self.echo_of(sent)
+            .is_some_and(|echo| echo.is_before(sent.sent_at) && !echo.is_after(sent.first_sent_at))
+    }
+}
+
 /// What an acknowledgement delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Delivered {
@@ -80,11 +100,10 @@ pub(crate) struct Delivered {
     pub(crate) sacked_rtt: Option<Duration>,
     /// The segment among them that was sent last.
     latest: Option<(Instant, SeqNum)>,
-    /// From the first to the end of the last segment that was sent again and whose original, by the timestamp echoed, is what
-    /// is acknowledged in order.
-    pub(crate) originals: Option<(SeqNum, SeqNum)>,
     /// A segment is reported to have arrived twice.
     pub(crate) duplicate: bool,
+    /// With that, none is left that was sent again for a reason.
+    pub(crate) needless: bool,
     /// A segment sent more than once was acknowledged; how long ago the first copy was sent.
     pub(crate) resent_since: Option<Duration>,
     /// An original arrived after one sent later: the path reorders.
@@ -179,6 +198,16 @@ impl Flight {
         self.segments.push_back(sent);
     }
 
+    /// Where the segments begin that were sent again and whose originals, by the timestamp echoed, are what is acknowledged
+    /// in order with `ack`.
+    pub(crate) fn originals(&self, ack: SeqNum, arrival: &Arrival) -> impl Iterator<Item = SeqNum> {
+        self.segments
+            .iter()
+            .take_while(move |sent| sent.end().le(ack))
+            .filter(|sent| sent.resent && !sent.sacked && arrival.is_of_original(sent))
+            .map(|sent| sent.start)
+    }
+
     /// Removes everything before `ack`.
     pub(crate) fn acknowledge(
         &mut self,
@@ -219,16 +248,8 @@ impl Flight {
                 // echoes the last that came in order (RFC 7323 section 4.3), and tells nothing.
                 let earlier_copy = sent.resent
                     && arrival
-                        .echo
+                        .echo_of(&sent)
                         .is_some_and(|echo| echo.is_before(sent.sent_at));
-                let original = earlier_copy
-                    && arrival
-                        .echo
-                        .is_some_and(|echo| !echo.is_after(sent.first_sent_at));
-                if original {
-                    let (start, _) = delivered.originals.unwrap_or((sent.start, sent.start));
-                    delivered.originals = Some((start, sent.end()));
-                }
                 self.note_delivered(&sent, earlier_copy, arrival, delivered);
             }
             self.change(0, |sent| {
@@ -362,10 +383,14 @@ impl Flight {
         self.resend_from = 0;
     }
 
-    /// Nothing that was not sent again counts as lost any more.
-    pub(crate) fn forgive(&mut self) {
+    /// Nothing counts as lost any more but what [`mark_lost_by_time`](Self::mark_lost_by_time) would mark.
+    pub(crate) fn forgive(&mut self, now: Instant, window: Duration) {
+        let newest = self.newest;
         for index in 0..self.segments.len() {
-            self.change(index, |sent| sent.lost = false);
+            self.change(index, |sent| {
+                let overtaken = newest.known && !sent.sent_after(newest.sent_at, newest.end);
+                sent.lost &= overtaken && sent.sent_at + newest.rtt + window <= now;
+            });
         }
     }
 

@@ -6,8 +6,6 @@ pub const WINDOW_SHIFT_MAX: u8 = 14;
 pub const WINDOW_BYTES_MAX: u32 = 65_535 << WINDOW_SHIFT_MAX;
 /// Send MSS assumed when the peer announced none over IPv4 (RFC 9293 section 3.7.1).
 pub const MSS_DEFAULT_BYTES: u16 = 536;
-/// The same over IPv6.
-pub const MSS_DEFAULT_IPV6_BYTES: u16 = 1_220;
 /// Smallest send MSS honoured: a peer announcing less would make every byte cost a packet.
 pub const MSS_BYTES_MIN: u16 = 64;
 /// Smallest MTU that anybody's word makes a path have over IPv4: Linux's floor, below which a forger could make every byte
@@ -80,7 +78,9 @@ pub const PEER_ACK_DELAY_MS: u64 = 40;
 /// How long an empty buffer that has grown keeps its memory for the next burst before giving it back. One that has not
 /// gives it back at once, to the core's pool.
 pub const BUFFER_IDLE_MS: u64 = 250;
-/// Longest delay of an acknowledgement (RFC 9293 section 3.8.6.3: below 500 ms).
+/// Longest delay of a peer's acknowledgement (RFC 9293 section 3.8.6.3: below 500 ms).
+pub const ACK_DELAY_MS_MAX: u64 = 500;
+/// Longest delay of ours.
 pub const DELAYED_ACK_MS_MAX: u64 = 40;
 /// Segments of flight records reserved at the first transmission.
 pub const FLIGHT_SEGMENTS_START: usize = 16;
@@ -89,7 +89,10 @@ const _: () = assert!(
     PATH_MSS_BYTES_MIN == PATH_MTU_IPV4_BYTES_MIN - 40 && PATH_MSS_BYTES_MIN > MSS_BYTES_MIN,
     "the floor of the path is above that of the peer",
 );
-const _: () = assert!(DELAYED_ACK_MS_MAX < 500, "RFC 9293 bounds the delay");
+const _: () = assert!(
+    DELAYED_ACK_MS_MAX < ACK_DELAY_MS_MAX,
+    "RFC 9293 bounds the delay"
+);
 const _: () = assert!(
     TIMESTAMPS_OPTION_BYTES + SACK_OPTION_BYTES + SACK_BLOCK_BYTES * 3 <= 40
         && SACK_BLOCKS_MAX == 3,

@@ -11,7 +11,8 @@ pub struct Opening {
     pub iss: SeqNum,
     /// Largest segment payload of the path, announced as MSS.
     pub path_mss: u16,
-    /// What a peer that announces no MSS takes: [`limits::MSS_DEFAULT_BYTES`] or [`limits::MSS_DEFAULT_IPV6_BYTES`].
+    /// What a peer that announces no MSS takes: [`sluice_packet::limits::DEFAULT_MSS_IPV4_BYTES`] or
+    /// [`sluice_packet::limits::DEFAULT_MSS_IPV6_BYTES`].
     pub mss_default: u16,
     /// Window shift to announce; `None` opens without window scaling.
     pub window_scale: Option<u8>,

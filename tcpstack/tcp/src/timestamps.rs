@@ -120,6 +120,11 @@ impl Echo {
         is_before(self.clock.now(at), self.value)
     }
 
+    /// Our clock showed the value in `time` before `now`. A peer that echoes nothing, or always the same, tells nothing.
+    pub(crate) fn is_within(&self, now: Instant, time: Duration) -> bool {
+        self.value != 0 && self.clock.elapsed_since(self.value, now, time).is_some()
+    }
+
     /// Our clock showed the value before `at`.
     pub(crate) fn is_before(&self, at: Instant) -> bool {
         is_before(self.value, self.clock.now(at))

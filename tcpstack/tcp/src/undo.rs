@@ -1,8 +1,9 @@
 //! Taking back what was done for a loss that was none.
 //!
 //! Two things tell of a segment that it was sent again for nothing: the peer reports it as a duplicate (RFC 2883), or what it
-//! acknowledges is, by its timestamp, the original (RFC 3522). When that is so of all that were sent again, nothing was lost. The window is then as if nothing had been lost
-//! (RFC 9438 section 4.9, RFC 4015).
+//! acknowledges is, by its timestamp, the original (RFC 3522). When that is so of all that were sent again, and nothing else
+//! counts as lost, nothing was lost. The window may then grow as if nothing had been lost (RFC 9438 section 4.9), but not in
+//! one burst (RFC 4015).
 
 use sluice_packet::SeqNum;
 
@@ -16,10 +17,9 @@ pub(crate) struct Memory(Option<Box<Undo>>);
 impl Memory {
     /// The congestion window is reduced, which was `congestion`.
     pub(crate) fn remember(&mut self, congestion: Congestion) {
-        let undo = Undo::new(congestion);
         match &mut self.0 {
-            Some(kept) => **kept = undo,
-            None => self.0 = Some(Box::new(undo)),
+            Some(kept) => kept.restart(congestion),
+            None => self.0 = Some(Box::new(Undo::new(congestion))),
         }
     }
 
@@ -43,7 +43,7 @@ impl Memory {
 }
 
 /// What there was before the congestion window was reduced for a loss.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Undo {
     congestion: Congestion,
     /// Where the segments begin that were sent again since and are not known to have been there.
@@ -51,7 +51,8 @@ pub(crate) struct Undo {
     count: usize,
     /// There were more of them than are remembered.
     overflowed: bool,
-    /// Once everything is repaired: the last that was sent until then. After its acknowledgement no more is reported.
+    /// Once everything is repaired: what comes next then. Reports that come after its acknowledgement are not waited for: they
+    /// may be of another loss.
     until: Option<SeqNum>,
     settled: bool,
 }
@@ -66,6 +67,14 @@ impl Undo {
             until: None,
             settled: false,
         }
+    }
+
+    fn restart(&mut self, congestion: Congestion) {
+        self.congestion = congestion;
+        self.count = 0;
+        self.overflowed = false;
+        self.until = None;
+        self.settled = false;
     }
 
     pub(crate) fn congestion(&self) -> &Congestion {
@@ -83,19 +92,32 @@ impl Undo {
         }
     }
 
-    /// The original of whatever begins in `start..end` arrived. True when with this none is left that was sent again for a
-    /// reason. What the network doubled was not sent again, and what was sent again twice is there twice.
-    pub(crate) fn on_needless(&mut self, start: SeqNum, end: SeqNum) -> bool {
+    /// The peer reports that each segment that begins in `start..end` came once more than needed. True when with this none is
+    /// left that was sent again for a reason. What the network doubled was not sent again, and what was sent again twice
+    /// takes two reports.
+    pub(crate) fn on_duplicate(&mut self, start: SeqNum, end: SeqNum) -> bool {
+        self.remove(|repeated, removed| {
+            repeated.ge(start) && repeated.lt(end) && !removed.contains(&repeated)
+        })
+    }
+
+    /// The original of the segment that begins at `start` arrived, so that no repetition of it was needed. True as above.
+    pub(crate) fn on_original(&mut self, start: SeqNum) -> bool {
+        self.remove(|repeated, _| repeated == start)
+    }
+
+    /// Removes every record for which `needless` holds, which is shown those that were removed before it.
+    fn remove(&mut self, needless: impl Fn(SeqNum, &[SeqNum]) -> bool) -> bool {
         let before = self.count;
         let mut kept = 0;
         for index in 0..before {
             let Some(repeated) = self.repeated.get(index).copied() else {
                 break;
             };
-            if (repeated.lt(start) || repeated.ge(end))
-                && let Some(place) = self.repeated.get_mut(kept)
-            {
-                *place = repeated;
+            // The removed ones gather behind the kept ones.
+            let removed = self.repeated.get(kept..index).unwrap_or_default();
+            if !needless(repeated, removed) {
+                self.repeated.swap(kept, index);
                 kept += 1;
             }
         }

@@ -111,16 +111,26 @@ impl ControlBlock {
         }
         let advanced = segment.ack.gt(una);
         if advanced {
+            //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+            //# If the acceptable ACK carries a DSACK option [RFC2883], then proceed to step (DONE),
+            let originals =
+                duplicate_block(segment).is_none() && self.note_originals(segment.ack, &arrival);
             self.flight
                 .acknowledge(segment.ack, &arrival, &mut delivered);
             self.send.advance(segment.ack);
             self.sample_round_trip(now, segment, &delivered);
+            if originals {
+                let window = self.reordering_window();
+                // What was sent with them is on its way as it is.
+                self.flight.forgive(now, window);
+            }
+            delivered.needless |= originals;
         } else if let Some(rtt) = delivered.sacked_rtt {
             self.rto.sample(rtt, now);
             self.recovery.timed_since_probe = true;
         }
-        if let Some((start, end)) = delivered.originals {
-            self.take_originals(start, end);
+        if delivered.needless {
+            self.take_back(delivered.acknowledged);
         }
         self.judge_size_probe(&delivered);
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2

@@ -3,7 +3,7 @@
 use sluice_packet::{SackBlock, SeqNum, TcpSegment};
 
 use super::ControlBlock;
-use crate::flight::Delivered;
+use crate::flight::{Arrival, Delivered};
 use crate::recovery::Phase;
 
 impl ControlBlock {
@@ -24,41 +24,42 @@ impl ControlBlock {
             // The probe was not needed: the original had arrived.
             self.recovery.tail_probe = None;
         }
-        if self
+        delivered.needless |= self
             .before_loss
             .recall()
-            .is_some_and(|undo| undo.on_needless(block.left, block.right))
-        {
-            self.take_back();
-        }
+            .is_some_and(|undo| undo.on_duplicate(block.left, block.right));
     }
 
-    /// By its timestamp, an acknowledgement of segments sent again that begin in `start..end` is one of the originals.
-    pub(super) fn take_originals(&mut self, start: SeqNum, end: SeqNum) {
-        if self
-            .before_loss
-            .recall()
-            .is_some_and(|undo| undo.on_needless(start, end))
-        {
-            // What was sent with them is on its way as it is.
-            self.flight.forgive();
-            self.take_back();
+    /// Notes which segments were sent again although, by the timestamp of an acknowledgement, it was the originals that came.
+    /// True when with this none is left that was sent again for a reason.
+    pub(super) fn note_originals(&mut self, ack: SeqNum, arrival: &Arrival) -> bool {
+        let Some(undo) = self.before_loss.recall() else {
+            return false;
+        };
+        let mut needless = false;
+        for start in self.flight.originals(ack, arrival) {
+            needless |= undo.on_original(start);
         }
+        needless
     }
 
-    /// There was no loss: the congestion window becomes what it was.
-    fn take_back(&mut self) {
+    /// There was no loss, unless something still counts as lost: the congestion window may become what it was. `acknowledged`
+    /// bytes were when this was found out.
+    pub(super) fn take_back(&mut self, acknowledged: u32) {
+        if self.flight.has_lost() {
+            return;
+        }
+        let in_network = self.in_network();
         let Some(undo) = self.before_loss.recall() else {
             return;
         };
         self.stats.reductions_taken_back += 1;
-        self.congestion.restore(undo.congestion());
+        self.congestion
+            .restore(undo.congestion(), in_network, acknowledged);
         self.before_loss.forget();
         self.recovery.forget_reductions();
-        if !self.flight.has_lost() {
-            self.recovery.phase = Phase::Open;
-            self.recovery.forced = false;
-        }
+        self.recovery.phase = Phase::Open;
+        self.recovery.forced = false;
     }
 }
 

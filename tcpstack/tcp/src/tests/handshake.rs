@@ -1,11 +1,12 @@
 use core::time::Duration;
 
+use sluice_packet::limits::{DEFAULT_MSS_IPV4_BYTES, DEFAULT_MSS_IPV6_BYTES};
 use sluice_packet::{
     Ecn, Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment, Timestamps,
 };
 
 use super::support::{OURS, Script, THEIRS};
-use crate::{CloseReason, Config, Connection, Opening, StateName, limits};
+use crate::{CloseReason, Config, Connection, Opening, StateName};
 
 const SYN_ACK: TcpFlags = TcpFlags::from_bits(0x12);
 
@@ -74,7 +75,7 @@ fn p84_a_peer_that_announces_no_mss_gets_the_default_of_its_ip_version() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
     //= type=test
     //# If an MSS Option is not received at connection setup, TCP implementations MUST assume a default send MSS of
-    for mss_default in [limits::MSS_DEFAULT_BYTES, limits::MSS_DEFAULT_IPV6_BYTES] {
+    for mss_default in [DEFAULT_MSS_IPV4_BYTES, DEFAULT_MSS_IPV6_BYTES] {
         let now = Instant::from_secs(10);
         let opening = Opening {
             mss_default,

@@ -110,8 +110,12 @@ fn p98_a_window_reduced_for_segments_that_all_came_twice_is_restored() {
         script.ack_sack(9_000, &[(start, start + 1_000)]);
         assert_eq!(taken_back(&script), expected, "the copy of {start}");
     }
+    for ack in [11_000, 13_000] {
+        script.drain();
+        script.ack(ack);
+    }
     script.drain();
-    let flight = script.connection.stats().bytes_sent - 9_000;
+    let flight = script.connection.stats().bytes_sent - 13_000;
     assert!(
         (10_000..=11_000).contains(&flight),
         "ten segments again: {flight}"
@@ -238,4 +242,132 @@ fn p98_one_real_loss_among_what_came_late_keeps_the_window_reduced() {
     script.timestamp = echo(&script, 20);
     script.ack(9_000);
     assert_eq!(taken_back(&script), 0);
+}
+
+#[test]
+fn p98_one_report_is_of_one_repetition() {
+    for (reports, expected) in [(1, 0), (2, 1)] {
+        let mut script = full_window(takeover());
+        script.ack_sack(1_000, &[(2_000, 9_000)]);
+        assert_eq!(script.spans().first(), Some(&(1_000, 1_000)));
+        // The copy is late as well: what was sent behind it is there.
+        script.wait(50);
+        let behind = i32::try_from(script.connection.stats().bytes_sent).unwrap();
+        script.ack_sack(1_000, &[(2_000, behind)]);
+        script.wait(20);
+        script.connection.on_timeout(script.now);
+        assert!(script.spans().len() > 1, "and new text");
+        script.wait(20);
+        script.ack(behind);
+        for _ in 0..reports {
+            script.ack_sack(behind, &[(1_000, 2_000)]);
+        }
+        assert_eq!(script.connection.stats().retransmits, 2);
+        assert_eq!(taken_back(&script), expected, "{reports} reports");
+    }
+}
+
+#[test]
+fn p98_a_repetition_that_was_needed_between_originals_keeps_the_window_reduced() {
+    let mut script = full_window(with_timestamps());
+    script.ack_sack(1_000, &[(4_000, 9_000)]);
+    assert_eq!(
+        script.spans()[..3],
+        [(1_000, 1_000), (2_000, 1_000), (3_000, 1_000)]
+    );
+    // The second is there by its repetition; the first and the third were only late.
+    script.wait(10);
+    script.ack_sack(1_000, &[(2_000, 3_000), (4_000, 9_000)]);
+    script.timestamp = echo(&script, 60);
+    script.ack(9_000);
+    assert_eq!(taken_back(&script), 0);
+}
+
+#[test]
+fn p98_an_acknowledgement_that_reports_a_duplicate_is_not_judged_by_its_timestamp() {
+    //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+    //= type=test
+    //# If the acceptable ACK carries a DSACK option [RFC2883], then proceed to step (DONE),
+    for (reported, expected) in [(&[][..], 1), (&[(3_000, 4_000)][..], 0)] {
+        let mut script = full_window(with_timestamps());
+        script.ack_sack(1_000, &[(2_000, 6_000)]);
+        assert_eq!(script.spans().first(), Some(&(1_000, 1_000)));
+        script.wait(10);
+        script.timestamp = echo(&script, 60);
+        script.ack_sack(6_000, reported);
+        assert_eq!(taken_back(&script), expected);
+    }
+}
+
+#[test]
+fn p88_a_window_is_restored_without_a_burst() {
+    //= https://www.rfc-editor.org/rfc/rfc4015#section-3.2
+    //= type=test
+    //# cwnd <- FlightSize + min (bytes_acked, IW)
+    let takeover = Takeover {
+        send_scale: 6,
+        ..with_timestamps()
+    };
+    let mut script = full_window(takeover);
+    script.send(400_000);
+    let mut acked = 1_000;
+    for _ in 0..4 {
+        // An acknowledgement for every two segments.
+        let sent = i32::try_from(script.connection.stats().bytes_sent).unwrap();
+        while acked < sent {
+            acked = (acked + 2_000).min(sent);
+            script.timestamp = echo(&script, 50);
+            script.ack(acked);
+        }
+        script.drain();
+        script.wait(50);
+    }
+    let last = script.now;
+    let sent = i32::try_from(script.connection.stats().bytes_sent).unwrap();
+    assert!(sent - acked > 60_000, "{sent} {acked}");
+    while script.connection.stats().timeouts == 0 {
+        script.until_sent();
+    }
+    // Everything was there all the time.
+    let ago = script.now.saturating_since(last).as_millis() + 50;
+    script.timestamp = echo(&script, u32::try_from(ago).unwrap());
+    let next = i32::try_from(script.connection.stats().bytes_sent).unwrap();
+    let burst = burst(&mut script, next);
+    assert_eq!(taken_back(&script), 1);
+    assert!((1..=18).contains(&burst), "{burst} segments at once");
+}
+
+#[test]
+fn p98_timestamps_that_stand_still_take_nothing_back() {
+    for value in [0, 70_003] {
+        let mut script = full_window(with_timestamps());
+        let still = Timestamps {
+            value: 4_000,
+            echo: value,
+        };
+        script.wait(2_000);
+        script.timestamp = Some(still);
+        script.ack(11_000);
+        script.drain();
+        script.wait(50);
+        // Ten segments are lost.
+        let sent = i32::try_from(script.connection.stats().bytes_sent).unwrap();
+        assert!(sent >= 22_000, "{sent}");
+        script.ack_sack(11_000, &[(21_000, sent)]);
+        let mut ack = 11_000;
+        let (start, mut rounds) = (script.now, 0);
+        while ack < 21_000 {
+            for (seq, len) in script.spans() {
+                let end = seq + i32::try_from(len).unwrap();
+                ack = if seq == ack { end } else { ack };
+            }
+            rounds += 1;
+            script.wait(50);
+            script.ack_sack(ack.min(20_999), &[(21_000, sent)]);
+            assert!(rounds < 20, "repaired up to {ack}");
+        }
+        let stats = script.connection.stats();
+        assert_eq!((stats.reductions_taken_back, stats.timeouts), (0, 0));
+        assert!(script.now.saturating_since(start) <= Duration::from_millis(300));
+    }
 }
