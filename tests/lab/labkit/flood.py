@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Floods a port with SYNs of invented clients, and with UDP of the same size and number, in turn.
 
-flood.py PORT STATION RATE SECONDS ROUNDS PID sends RATE frames a second to the origin at STATION for SECONDS, first UDP to
+flood.py PORT STATION RATE SECONDS ROUNDS PID SEED sends RATE frames a second to the origin at STATION for SECONDS, first UDP to
 the discard port, then SYNs to port 443, ROUNDS times. It prints, as JSON, what each turn sent, what the port received
-meanwhile (the goodput of whatever else runs), and how long the process PID had a processor.
+meanwhile (the goodput of whatever else runs), and how long the process PID had a processor. Another SEED invents other clients.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ SYN_OPTIONS = bytes.fromhex("020405b40402080a000000010000000001030307")
 
 
 def main() -> None:
-    """flood.py PORT STATION RATE SECONDS ROUNDS PID"""
+    """flood.py PORT STATION RATE SECONDS ROUNDS PID SEED"""
     port, station = sys.argv[1], bytes.fromhex(sys.argv[2].replace(":", ""))
     rate, seconds, rounds = int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.bind((port, 0))
     received = Path(f"/sys/class/net/{port}/statistics/rx_bytes")
-    # Seeded by the system: another call's connections are others.
-    pid, chance = sys.argv[6], random.Random()
+    pid, chance = sys.argv[6], random.Random(int(sys.argv[7]))
     turns = []
     for _ in range(rounds):
         for kind in ("udp", "syn"):
