@@ -160,17 +160,18 @@ impl<'core> Wire<'core> {
         }
     }
 
-    /// True if another frame for this port will be taken.
-    fn has_room_at(&mut self, position: usize) -> bool {
+    /// How many further frames for this port will be taken. One whose queue another core has takes them as they come: only the
+    /// handing over shows whether that core's queue is full, and what does not fit there is lost as on the wire.
+    fn room_at(&mut self, position: usize) -> usize {
         let Some(port) = self.ports.get_mut(position) else {
-            return false;
+            return 0;
         };
         if port.pending.is_full()
             && let Transmit::Own(queue) = &mut port.tx
         {
             queue.send(&mut port.pending);
         }
-        !port.pending.is_full()
+        TX_PENDING_PACKETS_MAX - port.pending.len()
     }
 
     fn log(&mut self, event: &Event) {
@@ -232,7 +233,7 @@ fn room(pool: &Mempool) -> usize {
 impl Wire<'_> {
     /// A buffer of `len` bytes for a frame that leaves by that port. `Err` says whether to count it as sent.
     fn blank(&mut self, position: usize, len: usize, pool: Mempool) -> Result<Mbuf, bool> {
-        if !self.has_room_at(position) {
+        if self.room_at(position) == 0 {
             return Err(false);
         }
         let Some(mut packet) = pool.alloc() else {
@@ -274,8 +275,8 @@ impl Effects for Wire<'_> {
         }
     }
 
-    fn has_room(&mut self, segment: SegmentId, to: Side) -> bool {
-        self.has_room_at(port_position(segment, to))
+    fn room(&mut self, segment: SegmentId, to: Side) -> usize {
+        self.room_at(port_position(segment, to))
     }
 
     fn finishing(&self, segment: SegmentId, to: Side) -> Finishing {

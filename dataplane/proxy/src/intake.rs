@@ -143,8 +143,8 @@ impl<O: Effects> Effects for Frames<'_, O> {
         self.0.emit(segment, to, len, write)
     }
 
-    fn has_room(&mut self, segment: SegmentId, to: Side) -> bool {
-        self.0.has_room(segment, to)
+    fn room(&mut self, segment: SegmentId, to: Side) -> usize {
+        self.0.room(segment, to)
     }
 
     fn finishing(&self, segment: SegmentId, to: Side) -> Finishing {

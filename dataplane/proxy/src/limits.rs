@@ -85,7 +85,7 @@ pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(60);
 /// retransmissions), so that the appliance is never the first to lose patience.
 pub const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(924);
 
-/// How long a session waits whose port takes no frame, the first time: each time twice as long.
+/// How long a half of a session waits whose port takes no frame, the first time: each time twice as long.
 pub const PORT_RETRY_MIN: Duration = Duration::from_millis(1);
 
 /// How long it waits at most.

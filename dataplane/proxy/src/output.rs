@@ -17,9 +17,9 @@ pub trait Effects {
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool;
 
-    /// Whether the port on that side takes another frame now. What is written while it does not is lost.
-    fn has_room(&mut self, _segment: SegmentId, _to: Side) -> bool {
-        true
+    /// How many further frames the port on that side takes now, as far as can be told. What is written beyond that is lost.
+    fn room(&mut self, _segment: SegmentId, _to: Side) -> usize {
+        usize::MAX
     }
 
     /// What the port on that side finishes of the frames written for it.

@@ -101,6 +101,19 @@ impl Connection {
         }
     }
 
+    /// Whether [`poll_transmit`](Self::poll_transmit) may have something to put on the wire. False only if it has not; true also
+    /// for text that a window holds back.
+    #[must_use]
+    pub fn may_transmit(&self) -> bool {
+        self.core.may_transmit()
+    }
+
+    /// Payload of the largest segment that can go out now, bytes: what a longer one is cut into.
+    #[must_use]
+    pub fn segment_payload_bytes(&self) -> u32 {
+        self.core.payload_limit()
+    }
+
     /// An ICMP message that passed its own checks quotes the segment of ours that begins at `quoted`, and says that the
     /// path carries `path_mss` bytes of payload before options: the MTU that it names, less the headers. One that names an MTU
     /// below 1 280 over IPv6 is to be discarded before (RFC 8201 section 4).

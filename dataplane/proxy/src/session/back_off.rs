@@ -1,4 +1,4 @@
-//! When a session that found its port full, or no buffer, tries again.
+//! When a half of a session that found its port full, or no buffer, tries again.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) struct BackOff {
 }
 
 impl BackOff {
-    /// The ports took all there was, or not.
+    /// The port took all there was, or not.
     pub(super) fn note(&mut self, all_taken: bool, now: Instant) {
         self.waiting = match self.waiting {
             _ if all_taken => None,
@@ -28,7 +28,7 @@ impl BackOff {
         };
     }
 
-    /// When to try again, if that is waited for. Nothing else is due before: nothing else could be sent.
+    /// When to try again, if that is waited for. Nothing else is due on this half before: nothing could be sent.
     pub(super) fn until(&self) -> Option<Instant> {
         self.waiting.map(|(_, until)| until)
     }

@@ -6,6 +6,7 @@ use sluice_packet::{Instant, PathTemplate, SegmentId, Side, TcpSegment};
 use sluice_tcp::{CloseReason, Connection, Outgoing, Repairs};
 use sluice_telemetry::{Counter, DropReason};
 
+use super::back_off::BackOff;
 use crate::limits::LARGE_SEGMENT_BYTES_MAX;
 use crate::{Effects, Finishing};
 
@@ -20,6 +21,8 @@ pub(crate) struct Half {
     pub(super) goodbye_bytes: u32,
     /// What is counted already.
     counted: Repairs,
+    /// Since its port took no more.
+    back_off: BackOff,
     pub(crate) tcp: Connection,
 }
 
@@ -73,6 +76,7 @@ impl Half {
             side,
             goodbye_bytes: 0,
             counted: Repairs::default(),
+            back_off: BackOff::default(),
         }
     }
 
@@ -82,14 +86,28 @@ impl Half {
         black_box((self.path.header_bytes(), self.goodbye_bytes));
     }
 
-    /// Puts everything on the wire that may go now. False when the port took no more of it: what is not asked for stays with
-    /// the connection, as if its window were closed.
-    pub(crate) fn transmit(
-        &mut self,
-        segment: SegmentId,
-        now: Instant,
-        out: &mut dyn Effects,
-    ) -> bool {
+    /// Puts everything on the wire that may go now. When the port takes no more of it, the rest stays with the connection, as
+    /// if its window were closed, and waits for another try.
+    pub(crate) fn transmit(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) {
+        let taken = self.offer(segment, now, out);
+        self.back_off.note(taken, now);
+        let repairs = self.tcp.repairs();
+        if repairs != self.counted {
+            let before = core::mem::replace(&mut self.counted, repairs);
+            let retransmits = repairs.retransmits - before.retransmits;
+            let out_of_order = repairs.out_of_order - before.out_of_order;
+            out.count(Counter::TcpRetransmits, u64::from(retransmits));
+            out.count(Counter::TcpOutOfOrder, u64::from(out_of_order));
+        }
+    }
+
+    /// When something is due on this half.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.back_off.until().or_else(|| self.tcp.next_timeout())
+    }
+
+    /// Writes what may go now. False when there is more than the port took.
+    fn offer(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) -> bool {
         let path = &self.path;
         let finishing = if path.outer().is_none() {
             out.finishing(segment, self.side)
@@ -98,11 +116,20 @@ impl Half {
         };
         let mut taken = true;
         while taken {
-            taken = out.has_room(segment, self.side);
-            if !taken {
+            let room = out.room(segment, self.side);
+            if room == 0 {
+                taken = !self.tcp.may_transmit();
                 break;
             }
-            let Some(outgoing) = self.tcp.poll_transmit_large(now, LARGE_SEGMENT_BYTES_MAX) else {
+            // What the port cuts takes one place, and what is cut here one for each piece.
+            let bytes_max = if finishing.cuts {
+                LARGE_SEGMENT_BYTES_MAX
+            } else {
+                let room = u32::try_from(room).unwrap_or(u32::MAX);
+                let fits = self.tcp.segment_payload_bytes().saturating_mul(room);
+                fits.min(LARGE_SEGMENT_BYTES_MAX)
+            };
+            let Some(outgoing) = self.tcp.poll_transmit_large(now, bytes_max) else {
                 break;
             };
             let way = Way {
@@ -121,14 +148,6 @@ impl Half {
                     taken &= way.send(&piece, &[], out);
                 }
             }
-        }
-        let repairs = self.tcp.repairs();
-        if repairs != self.counted {
-            let before = core::mem::replace(&mut self.counted, repairs);
-            let retransmits = repairs.retransmits - before.retransmits;
-            let out_of_order = repairs.out_of_order - before.out_of_order;
-            out.count(Counter::TcpRetransmits, u64::from(retransmits));
-            out.count(Counter::TcpOutOfOrder, u64::from(out_of_order));
         }
         taken
     }

@@ -31,7 +31,6 @@ use sluice_tls::ClientHello;
 
 pub(crate) use account::Account;
 use awaiting_leaf::AwaitingLeaf;
-use back_off::BackOff;
 use collecting::Collecting;
 pub(crate) use half::Half;
 use meeting_client::MeetingClient;
@@ -173,8 +172,6 @@ pub(crate) struct Session {
     blocked: Option<DecisionCode>,
     /// An end of it is silent, and may not have heard its reset.
     gave_up: bool,
-    /// Since a port took no more.
-    back_off: BackOff,
 }
 
 impl Session {
@@ -231,7 +228,6 @@ impl Session {
             code: None,
             blocked: None,
             gave_up: false,
-            back_off: BackOff::default(),
         }
     }
 
@@ -309,11 +305,9 @@ impl Session {
     }
 
     fn transmit(&mut self, turn: &mut Turn<'_>) {
-        let mut all = true;
         for half in [&mut self.client, &mut self.origin] {
-            all &= half.transmit(turn.place.segment, turn.now.mono, turn.out);
+            half.transmit(turn.place.segment, turn.now.mono, turn.out);
         }
-        self.back_off.note(all, turn.now.mono);
     }
 
     fn run_stages(&mut self, turn: &mut Turn<'_>) {
@@ -488,13 +482,7 @@ impl Session {
 
     /// When [`Self::on_timeout`] wants to be called, at the latest.
     pub(crate) fn next_timeout(&self) -> Instant {
-        if let Some(until) = self.back_off.until() {
-            return until;
-        }
-        let halves = [
-            self.client.tcp.next_timeout(),
-            self.origin.tcp.next_timeout(),
-        ];
+        let halves = [self.client.next_timeout(), self.origin.next_timeout()];
         halves
             .into_iter()
             .flatten()

@@ -18,6 +18,8 @@ pub struct Out {
     pub no_buffers: bool,
     /// The ports take nothing.
     pub ports_full: bool,
+    /// Frames that wait at most to leave.
+    pub places: Option<usize>,
     /// Times that a port was asked whether it takes a frame.
     pub asked: usize,
     /// The ports fill in checksums, and cut.
@@ -31,6 +33,14 @@ impl Out {
     pub fn count_of(&self, counter: Counter) -> u64 {
         self.counters.get(&counter.index()).copied().unwrap_or(0)
     }
+
+    fn places_left(&self) -> usize {
+        match self.places {
+            _ if self.ports_full => 0,
+            Some(places) => places.saturating_sub(self.frames.len()),
+            None => usize::MAX,
+        }
+    }
 }
 
 impl Effects for Out {
@@ -41,7 +51,7 @@ impl Effects for Out {
         len: usize,
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool {
-        if self.no_buffers || self.ports_full {
+        if self.no_buffers || self.places_left() == 0 {
             return false;
         }
         let mut frame = vec![0; len];
@@ -51,9 +61,9 @@ impl Effects for Out {
         true
     }
 
-    fn has_room(&mut self, _segment: SegmentId, _to: Side) -> bool {
+    fn room(&mut self, _segment: SegmentId, _to: Side) -> usize {
         self.asked += 1;
-        !self.ports_full
+        self.places_left()
     }
 
     fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {

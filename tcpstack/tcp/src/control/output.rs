@@ -41,6 +41,15 @@ impl ControlBlock {
         self.poll_acknowledgement(now)
     }
 
+    /// False if nothing is due.
+    pub(crate) fn may_transmit(&self) -> bool {
+        let text = self.send.is_open() && (self.send.unsent() > 0 || self.send.fin_due());
+        let repeated = self.flight.lost_segments() > 0 || self.tail_probe_due;
+        let probes = self.probe_due || self.keepalive_due;
+        let answers = self.reset.is_some() || self.receive.owed() == Owed::Now;
+        self.send.syn_due() || text || repeated || probes || answers
+    }
+
     /// A reset that is due, worn like every other segment.
     pub(crate) fn poll_reset(&mut self, now: Instant) -> Option<Outgoing<'_>> {
         let Reset { seq, ack, flags } = self.reset.take()?;
@@ -334,7 +343,7 @@ impl ControlBlock {
     }
 
     /// Payload of the largest segment that can go out now.
-    pub(super) fn payload_limit(&self) -> u32 {
+    pub(crate) fn payload_limit(&self) -> u32 {
         self.payload_limit_on(self.send.path_mss())
     }
 
