@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use sluice_packet::limits::IP_LENGTH_BYTES_MAX;
-use sluice_packet::{Ecn, FragmentFrame, FragmentKey, Instant, PacketBuf, Side};
+use sluice_packet::{Ecn, FragmentFrame, FragmentKey, Instant, PacketBuf, Side, Wear};
 
 use crate::limits::{
     FRAGMENT_BYTES_HELD_MAX, FRAGMENT_PACKETS_HELD_MAX, FRAGMENTED_DATAGRAMS_MAX,
@@ -57,7 +57,7 @@ impl Unreassembled {
 /// Neither do fragments reach anybody that would not share the fate of the others. Where they could differ in hop limit,
 /// Ethernet address or class, of two datagrams with one identification a first fragment of the one and a second of the other
 /// could die on the way, and the receiver would put together what nobody has seen. All wear the header of the first, with
-/// the smallest hop limit of any.
+/// the smallest hop limit of any, and around it, in a tunnel, the smallest one and the most severe congestion mark of any.
 pub struct Reassembler<B> {
     datagrams: BTreeMap<Key, Datagram<B>>,
     /// When each of them is given up. The number tells those of one moment apart.
@@ -337,15 +337,18 @@ impl<B: PacketBuf> Datagram<B> {
     /// The frame that was cut. Its fragments are alike afterwards, whatever becomes of them.
     fn whole(&mut self) -> Option<Vec<u8>> {
         let end = self.end?;
-        let mark = whole_mark(self.marks)?.bits();
-        let limits = self.parts.iter().map(|part| {
-            let frame = part.packet.frame();
-            part.fragment.hop_limit(frame)
-        });
-        let hop_limit = limits.min()??;
+        let mut all: Option<Wear> = None;
+        for part in &self.parts {
+            let own = part.fragment.wear(part.packet.frame())?;
+            all = Some(all.map_or(own, |all| all.with(own)));
+        }
+        let wear = Wear {
+            ecn: whole_mark(self.marks)?.bits(),
+            ..all?
+        };
         let holder = self.parts.iter().find(|part| part.offset() == 0)?;
         let (first, first_frame) = (holder.fragment, holder.packet.frame());
-        let mut frame = first.header_of_whole(first_frame, end, hop_limit, mark)?;
+        let mut frame = first.header_of_whole(first_frame, end, wear)?;
         let header = frame.len();
         frame.resize(header + end, 0);
         for part in &self.parts {
@@ -357,7 +360,7 @@ impl<B: PacketBuf> Datagram<B> {
         }
         let first_frame = first_frame.get(..first.payload_range().start)?.to_vec();
         for part in &mut self.parts {
-            part.wear((&first, &first_frame), hop_limit, mark)?;
+            part.put_on((&first, &first_frame), wear)?;
         }
         Some(frame)
     }
@@ -366,9 +369,9 @@ impl<B: PacketBuf> Datagram<B> {
 impl<B: PacketBuf> Part<B> {
     /// Puts the header of the first fragment on. What is right already is left alone; what was itself put together cannot be
     /// changed any more.
-    fn wear(&mut self, first: (&FragmentFrame, &[u8]), hop_limit: u8, mark: u8) -> Option<()> {
+    fn put_on(&mut self, first: (&FragmentFrame, &[u8]), wear: Wear) -> Option<()> {
         let frame = self.packet.frame();
-        let worn = self.fragment.header_worn(frame, first, hop_limit, mark)?;
+        let worn = self.fragment.header_worn(frame, first, wear)?;
         if frame.starts_with(&worn) {
             return Some(());
         }

@@ -40,7 +40,7 @@ pub struct FragmentFrame {
     pub offset: u16,
     /// More parts follow.
     pub more: bool,
-    /// DSCP and ECN.
+    /// DSCP and ECN; what the way through a tunnel added to its mark is in it (RFC 6040 section 4.2).
     pub traffic_class: u8,
     link_len: u16,
     l3_offset: u16,
@@ -49,14 +49,67 @@ pub struct FragmentFrame {
     payload_end: u32,
 }
 
+/// What routers change of a datagram on its way, here in one header that all its fragments wear.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Wear {
+    /// Hop limit.
+    pub hop_limit: u8,
+    /// Congestion mark.
+    pub ecn: u8,
+    /// Hop limit of the tunnel's header around it; zero without a tunnel.
+    pub outer_hop_limit: u8,
+    /// Congestion mark there; zero without a tunnel.
+    pub outer_ecn: u8,
+}
+
+impl Wear {
+    /// What two of them wear together: the smaller hop limits, and around them the more severe mark in the order of RFC 6040
+    /// section 4.2. `ecn` stays: what the marks of fragments say together is not for two of them to say.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let severity = |ecn: u8| match ecn {
+            0b11 => 3,
+            0b01 => 2,
+            0b10 => 1,
+            _ => 0,
+        };
+        Self {
+            hop_limit: self.hop_limit.min(other.hop_limit),
+            ecn: self.ecn,
+            outer_hop_limit: self.outer_hop_limit.min(other.outer_hop_limit),
+            outer_ecn: if severity(other.outer_ecn) > severity(self.outer_ecn) {
+                other.outer_ecn
+            } else {
+                self.outer_ecn
+            },
+        }
+    }
+
+    /// Puts it on the outer header that `outer` begins with. The checksum is not right afterwards.
+    fn put_around(self, outer: &mut [u8]) -> Option<()> {
+        if outer.first()? >> 4 == 4 {
+            let class = outer.get_mut(1)?;
+            *class = *class & !0b11 | self.outer_ecn;
+            *outer.get_mut(8)? = self.outer_hop_limit;
+        } else {
+            let class = outer.get_mut(1)?;
+            *class = *class & !0b11_0000 | self.outer_ecn << 4;
+            *outer.get_mut(7)? = self.outer_hop_limit;
+        }
+        Some(())
+    }
+}
+
 impl FragmentFrame {
-    /// The fragment in `frame` whose IP header `ip` stands at `start`.
+    /// The fragment in `frame` whose IP header `ip` stands at `start`. `class` is the traffic class that it has outside any
+    /// tunnel.
     pub(crate) fn new(
         place: Place,
         link_len: usize,
         start: usize,
         ip: &Ip,
         part: Part,
+        class: u8,
     ) -> Result<Self, Opaque> {
         let may_be_tcp = match ip.protocol {
             PROTOCOL_TCP | PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE => true,
@@ -78,7 +131,7 @@ impl FragmentFrame {
             },
             offset: part.offset,
             more: part.more,
-            traffic_class: ip.traffic_class,
+            traffic_class: class,
             link_len: u16::try_from(link_len).map_err(|_| Opaque::BadHeader)?,
             l3_offset: u16::try_from(start).map_err(|_| Opaque::BadHeader)?,
             part,
@@ -116,10 +169,26 @@ impl FragmentFrame {
                 .is_some_and(|header| Ipv4Packet::new_unchecked(header).verify_checksum())
     }
 
-    /// The hop limit, in `frame`, which this was parsed from.
+    /// What this part wears in `frame`, which it was parsed from.
     #[must_use]
-    pub fn hop_limit(&self, frame: &[u8]) -> Option<u8> {
-        frame.get(self.hop_limit_at()).copied()
+    pub fn wear(&self, frame: &[u8]) -> Option<Wear> {
+        let mut wear = Wear {
+            hop_limit: *frame.get(self.hop_limit_at())?,
+            ecn: self.traffic_class & 0b11,
+            outer_hop_limit: 0,
+            outer_ecn: 0,
+        };
+        if self.l3_offset > self.link_len {
+            let outer = frame.get(usize::from(self.link_len)..)?;
+            if outer.first()? >> 4 == 4 {
+                wear.outer_hop_limit = *outer.get(8)?;
+                wear.outer_ecn = outer.get(1)? & 0b11;
+            } else {
+                wear.outer_hop_limit = *outer.get(7)?;
+                wear.outer_ecn = outer.get(1)? >> 4 & 0b11;
+            }
+        }
+        Some(wear)
     }
 
     fn hop_limit_at(&self) -> usize {
@@ -127,7 +196,7 @@ impl FragmentFrame {
     }
 
     /// Everything before this part's data as it is when it wears the header of `first`, the first fragment of the same datagram,
-    /// which was parsed from `first_frame`, with this hop limit and congestion mark. Its own are only lengths, its place in the
+    /// which was parsed from `first_frame`, with these hop limits and congestion marks. Its own are only lengths, its place in the
     /// datagram, and the identification of a tunnel's datagram around it. It may be cut again on its way.
     ///
     /// None when one of them has options or extension headers that the other has not.
@@ -136,8 +205,7 @@ impl FragmentFrame {
         &self,
         frame: &[u8],
         (first, first_frame): (&Self, &[u8]),
-        hop_limit: u8,
-        ecn: u8,
+        wear: Wear,
     ) -> Option<Vec<u8>> {
         let layout = |part: &Self| {
             let header = part.part.header_at;
@@ -149,7 +217,7 @@ impl FragmentFrame {
         let (link, start) = (usize::from(self.link_len), usize::from(self.l3_offset));
         let end = self.payload_range().start;
         let mut worn = first_frame.get(..end)?.to_vec();
-        *worn.get_mut(self.hop_limit_at())? = hop_limit;
+        *worn.get_mut(self.hop_limit_at())? = wear.hop_limit;
         let own = frame.get(..end)?;
         if self.key.source.is_ipv4() {
             let mut ip = Ipv4Packet::new_unchecked(worn.get_mut(start..)?);
@@ -158,7 +226,7 @@ impl FragmentFrame {
             ip.clear_flags();
             ip.set_more_frags(more);
             ip.set_frag_offset(self.offset);
-            ip.set_ecn(ecn);
+            ip.set_ecn(wear.ecn);
             ip.fill_checksum();
         } else {
             let own_at = start + self.part.header_at;
@@ -168,10 +236,11 @@ impl FragmentFrame {
             let payload = end - start - IPV6_HEADER_BYTES + self.payload_len();
             let mut ip = Ipv6Packet::new_unchecked(worn.get_mut(start..)?);
             ip.set_payload_len(u16::try_from(payload).ok()?);
-            ip.set_traffic_class(ip.traffic_class() & !0b11 | ecn);
+            ip.set_traffic_class(ip.traffic_class() & !0b11 | wear.ecn);
         }
         if start > link {
             let outer = worn.get_mut(link..)?;
+            wear.put_around(outer)?;
             if outer.first()? >> 4 == 4 {
                 // What may be cut already stays so.
                 let own = own.get(link + 4..link + 8)?;
@@ -187,17 +256,11 @@ impl FragmentFrame {
 
     /// The frame of the whole datagram up to its data, which is to be `data_len` bytes, made from `frame`, the first
     /// fragment, which this was parsed from: layer 2, outer headers, and the header without what makes it a fragment's, all
-    /// lengths and IPv4 header checksums right. `ecn` is the whole's congestion mark, `hop_limit` its hop limit.
+    /// lengths and IPv4 header checksums right, with these hop limits and congestion marks.
     ///
     /// None when this is not the first fragment, or a length field cannot say how long the whole is.
     #[must_use]
-    pub fn header_of_whole(
-        &self,
-        frame: &[u8],
-        data_len: usize,
-        hop_limit: u8,
-        ecn: u8,
-    ) -> Option<Vec<u8>> {
+    pub fn header_of_whole(&self, frame: &[u8], data_len: usize, wear: Wear) -> Option<Vec<u8>> {
         if self.offset != 0 {
             return None;
         }
@@ -210,8 +273,8 @@ impl FragmentFrame {
             ip.set_total_len(u16::try_from(total).ok()?);
             ip.clear_flags();
             ip.set_frag_offset(0);
-            ip.set_hop_limit(hop_limit);
-            ip.set_ecn(ecn);
+            ip.set_hop_limit(wear.hop_limit);
+            ip.set_ecn(wear.ecn);
             ip.fill_checksum();
         } else {
             let header_at = start + self.part.header_at;
@@ -221,16 +284,15 @@ impl FragmentFrame {
             let payload = whole.len() - start - IPV6_HEADER_BYTES + data_len;
             let mut ip = Ipv6Packet::new_unchecked(whole.get_mut(start..)?);
             ip.set_payload_len(u16::try_from(payload).ok()?);
-            ip.set_hop_limit(hop_limit);
-            ip.set_traffic_class(ip.traffic_class() & !0b11 | ecn);
+            ip.set_hop_limit(wear.hop_limit);
+            ip.set_traffic_class(ip.traffic_class() & !0b11 | wear.ecn);
         }
         if start > usize::from(self.link_len) {
             let data = whole.len() - start + data_len;
-            lengthened(
-                whole.get_mut(usize::from(self.link_len)..)?,
-                start - usize::from(self.link_len),
-                data,
-            )?;
+            let link = usize::from(self.link_len);
+            let outer = whole.get_mut(link..)?;
+            wear.put_around(outer)?;
+            lengthened(outer, start - link, data)?;
         }
         Some(whole)
     }

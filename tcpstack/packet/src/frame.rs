@@ -53,13 +53,14 @@ fn look(segment: SegmentId, frame: &[u8]) -> Result<Frame, Opaque> {
     let mut outer_class = None;
     loop {
         let ip = Ip::parse(ipv6, frame.get(start..).ok_or(Opaque::Truncated)?)?;
+        let class = outer_class.map_or(ip.traffic_class, |outer| {
+            decapsulated(ip.traffic_class, outer)
+        });
         if let Some(part) = ip.fragment {
-            return FragmentFrame::new(place, link.len, start, &ip, part).map(Frame::Fragment);
+            return FragmentFrame::new(place, link.len, start, &ip, part, class)
+                .map(Frame::Fragment);
         }
         if ip.protocol == PROTOCOL_TCP {
-            let class = outer_class.map_or(ip.traffic_class, |outer| {
-                decapsulated(ip.traffic_class, outer)
-            });
             return TcpFrame::parse(place, link.len, frame, start, &ip, class).map(Frame::Tcp);
         }
         if is_icmp(&ip) {

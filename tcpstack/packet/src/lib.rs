@@ -35,7 +35,7 @@ mod vlan;
 pub use buffer::{PacketBuf, TestBuf, Verified};
 pub use ecn::Ecn;
 pub use emit::{EmitError, Unfinished, emit, emit_reset, emit_unfinished};
-pub use fragment::{FragmentFrame, FragmentKey};
+pub use fragment::{FragmentFrame, FragmentKey, Wear};
 pub use frame::{Frame, parse};
 pub use icmp::{IcmpError, IcmpKind};
 pub use key::FlowKey;

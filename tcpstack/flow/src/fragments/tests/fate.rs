@@ -130,3 +130,63 @@ fn e112_tiny_fragments_are_counted_with_the_whole_buffers_that_they_keep() {
     let most = FRAGMENT_BYTES_HELD_MAX / (9 * 1024);
     assert_eq!((reassembler.packets(), back), (most, 500 - most));
 }
+
+/// The hop limit and the congestion mark of the IP header at `at`.
+fn limit_and_mark(frame: &[u8], at: usize) -> (u8, u8) {
+    if frame[at] >> 4 == 4 {
+        (frame[at + 8], frame[at + 1] & 0b11)
+    } else {
+        (frame[at + 7], frame[at + 1] >> 4 & 0b11)
+    }
+}
+
+fn set_limit_and_mark(frame: &mut [u8], at: usize, limit: u8, mark: u8) {
+    if frame[at] >> 4 == 4 {
+        frame[at + 8] = limit;
+        frame[at + 1] = frame[at + 1] & !0b11 | mark;
+        checksum(&mut frame[at..at + 20]);
+    } else {
+        frame[at + 7] = limit;
+        frame[at + 1] = frame[at + 1] & !0b11_0000 | mark << 4;
+    }
+}
+
+#[test]
+fn e111_f5_p95_what_the_way_through_a_tunnel_did_to_one_fragment_is_so_for_all() {
+    for (v6, tunnel) in tunnels().split_off(2) {
+        let path = path(v6, tunnel);
+        let at = 18 + path.outer_bytes();
+        for (inner, expected) in [(0b10, Ecn::Ce), (0b00, Ecn::NotEct)] {
+            for marked in [0, 1] {
+                let mut frame = whole(&path, &[0x5a; 400]);
+                set_limit_and_mark(&mut frame, at, 64, inner);
+                let mut bench = Bench::default();
+                let mut packet = None;
+                for (index, cut) in cuts(&frame, at, &[200]).iter().enumerate() {
+                    let mut part = part(&frame, at, 9, cut);
+                    let (limit, mark) = if index == marked {
+                        (7, 0b11)
+                    } else {
+                        (9, inner)
+                    };
+                    set_limit_and_mark(&mut part, 18, limit, mark);
+                    packet = bench.offer(&part);
+                }
+                let packet = packet.expect("it is whole");
+                let Frame::Tcp(tcp) = parse(SEGMENT, packet.frame()) else {
+                    panic!("{:?}", parse(SEGMENT, packet.frame()));
+                };
+                assert_eq!(tcp.segment(packet.frame()).ecn, expected);
+                assert_eq!(limit_and_mark(packet.frame(), 18), (7, 0b11));
+                let mut count = 0;
+                packet.each(&mut |fragment: TestBuf| {
+                    assert_eq!(limit_and_mark(&fragment.0, 18), (7, 0b11), "{tunnel:?}");
+                    assert_eq!(limit_and_mark(&fragment.0, at), (64, expected.bits()));
+                    assert!(matches!(parse(SEGMENT, &fragment.0), Frame::Fragment(part) if part.header_ok(&fragment.0)));
+                    count += 1;
+                });
+                assert_eq!(count, 2);
+            }
+        }
+    }
+}
