@@ -123,8 +123,8 @@ counters! {
     FlowsCandidate, Counter, "flows-candidate", "Flows whose first SYN matched a client or server policy.";
     FlowsEvicted, Counter, "flows-evicted", "Watched flows forgotten to make room for new ones.";
     SessionsInspected, Counter, "sessions-inspected", "Flows taken over since the start.";
-    MemoryRefusals, Counter, "memory-refusals", "Flows not held or not taken over because the core's memory for that was used up.";
-    HeldBytes, Gauge, "held-bytes", "Bytes of clients held before decisions now.";
+    MemoryRefusals, Counter, "memory-refusals", "Flows not held or not taken over, and SYNs on flows that pass not watched, because the core's memory for that was used up.";
+    HeldBytes, Gauge, "held-bytes", "Bytes of clients held before decisions, or remembered of flows that pass, now.";
     SessionBytes, Gauge, "session-bytes", "Bytes of the sessions of flows taken over, and of their buffers, now.";
     SessionsStopped, Counter, "sessions-stopped", "Flows taken over whose ends were reset because the data plane stopped.";
     BytesInspectedToOrigin, Counter, "bytes-inspected-to-origin", "Plaintext bytes inspected from client to origin.";
