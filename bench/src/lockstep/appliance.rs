@@ -19,6 +19,8 @@ cores = [1]
 name = "segment-1"
 port_a = "af_packet:a"
 port_b = "af_packet:b"
+[limits]
+inspected_sessions_max = 1000000
 "#;
 
 const PROFILE: &str = r#"

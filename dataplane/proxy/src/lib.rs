@@ -34,6 +34,7 @@ mod succession;
 mod syn;
 mod takeover;
 mod unconfirmed;
+mod unknown;
 mod worker;
 
 pub use generation::{Generation, GenerationError};

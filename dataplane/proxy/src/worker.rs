@@ -1,11 +1,10 @@
 //! One core's worker: every packet of its flows, their timers and their turns.
 
-use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sluice_flow::limits::WARM_FLOWS_MAX;
-use sluice_flow::{FlowHash, FlowId, FlowTable, Irregularity, Packet, Reassembler, TimerWheel};
+use sluice_flow::{FlowHash, FlowId, FlowTable, Packet, Reassembler, TimerWheel};
 use sluice_packet::{Frame, Instant, Opaque, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
 use sluice_random::{CoreRandom, RandomError};
@@ -13,12 +12,12 @@ use sluice_telemetry::{Counter, DropReason, EndReason};
 use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
+use crate::Now;
 use crate::burst::Arrival;
 use crate::doubts::Doubtful;
 use crate::fallback::{Degraded, Sweeps};
 use crate::flow::{After, Alarm, Flow, State};
 use crate::generation::Generation;
-use crate::identity::{Identity, Place, flow_facts};
 use crate::intake::{Frames, opaque_counter};
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
@@ -29,7 +28,6 @@ use crate::mtu::PortMtus;
 use crate::output::{Effects, ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
-use crate::{Now, observing, passing, syn};
 
 /// What a worker is made with.
 pub struct WorkerSettings {
@@ -72,7 +70,7 @@ pub struct Worker<B> {
     pub(crate) shared: Shared,
     /// Where a burst is parsed into; empty between two of them.
     pub(crate) burst: Vec<Arrival<B>>,
-    generation: Option<Arc<Generation>>,
+    pub(crate) generation: Option<Arc<Generation>>,
     pub(crate) wheel: TimerWheel<FlowId>,
     /// Flows that something happened to since the last poll.
     pub(crate) touched: VecDeque<FlowId>,
@@ -292,107 +290,6 @@ impl<B: PacketBuf> Worker<B> {
         }
     }
 
-    fn on_unknown(
-        &mut self,
-        (from, reuses): (Side, bool),
-        mut packet: Packet<B>,
-        tcp: &TcpFrame,
-        now: Now,
-        out: &mut impl Output<Packet<B>>,
-    ) {
-        let opens = tcp.flags.syn() && !tcp.flags.ack();
-        let answers = tcp.flags.syn() && tcp.flags.ack();
-        let Some((identity, place)) = self.identify(from, tcp, now) else {
-            forward(tcp.key.segment, from, packet, out);
-            return;
-        };
-        // A reset begins nothing, and neither does what its receiver drops.
-        if tcp.flags.rst() || !(opens || tcp.checksum_ok(packet.frame())) {
-            forward(tcp.key.segment, from, packet, out);
-            return;
-        }
-        out.count(Counter::FlowsCandidate, 1);
-        if opens && self.shared.degraded.drops() {
-            out.discard(packet, DropReason::Exhausted);
-            return;
-        }
-        let passes = self.shared.degraded.passes();
-        let normalised = match passes {
-            // What passes is passed as it came.
-            Some(_) => None,
-            None => syn::normalise(&identity, &mut packet, tcp, out),
-        };
-        let tcp = normalised.as_ref().unwrap_or(tcp);
-        let state = if let Some(code) = passes {
-            passing::passed(&identity, code, &self.shared, now, out)
-        } else if opens {
-            observing::begin((&identity, place), &self.shared, &packet, tcp, now, out)
-        } else {
-            let why = if tcp.options.signature {
-                Irregularity::Signed
-            } else if answers {
-                Irregularity::OneWay
-            } else {
-                Irregularity::MidStream
-            };
-            passing::picked_up(&identity, why, &self.shared, now, out)
-        };
-        let flow = Flow::new((identity, place), state, tcp, reuses);
-        let Some(id) = self.enter(tcp, flow, now, out) else {
-            // Nothing may slip past inspection because the table is full of flows that are inspected.
-            out.discard(packet, DropReason::FlowTableFull);
-            return;
-        };
-        if let Some(flow) = self.table.get_mut(id) {
-            let from_client = flow.place.is_from_client(tcp);
-            passing::pass_or_drop(flow, packet, tcp, from_client, now, out);
-        }
-    }
-
-    /// Who the flow of `tcp`, which came in at `from`, would be, and where. None where policy bypasses it without looking.
-    pub(crate) fn identify(
-        &self,
-        from: Side,
-        tcp: &TcpFrame,
-        now: Now,
-    ) -> Option<(Identity, Place)> {
-        let generation = self.generation.as_ref()?;
-        let as_client = (from, tcp.source, tcp.destination);
-        let as_server = (from.other(), tcp.destination, tcp.source);
-        let orientations: &[(Side, SocketAddr, SocketAddr)] =
-            match (tcp.flags.syn(), tcp.flags.ack()) {
-                (true, false) => &[as_client],
-                (true, true) => &[as_server],
-                (false, _) => &[as_client, as_server],
-            };
-        orientations.iter().find_map(|(side, client, server)| {
-            let facts = flow_facts(tcp.key.segment, tcp.key.vlan, *client, *server);
-            let candidate = generation.policy().candidate(&facts)?;
-            let place = Place::new(tcp, *client, *side);
-            let generation = Arc::clone(generation);
-            let identity = Identity::new(generation, candidate, tcp.key, place, now);
-            Some((identity, place))
-        })
-    }
-
-    /// Puts the flow of `tcp` into the table, whatever had to be forgotten for it. None when nothing could be.
-    pub(crate) fn enter(
-        &mut self,
-        tcp: &TcpFrame,
-        flow: Flow<Packet<B>>,
-        now: Now,
-        out: &mut impl Output<Packet<B>>,
-    ) -> Option<FlowId> {
-        let retention = flow.state.retention();
-        let inserted = self.table.insert(tcp.key, flow, retention).ok()?;
-        if let Some(evicted) = inserted.evicted {
-            self.evicted += 1;
-            self.forget(evicted.value, EndReason::Evicted, now, out);
-        }
-        self.set_alarm(inserted.id, now.mono);
-        Some(inserted.id)
-    }
-
     pub(crate) fn on_known(
         &mut self,
         id: FlowId,
@@ -550,7 +447,7 @@ impl<B: PacketBuf> Worker<B> {
     }
 
     /// Gives back what a flow held that is no longer in the table.
-    fn forget(
+    pub(crate) fn forget(
         &mut self,
         mut flow: Flow<Packet<B>>,
         why: EndReason,
