@@ -20,6 +20,7 @@ name = "segment-1"
 port_a = "af_packet:a"
 port_b = "af_packet:b"
 [limits]
+flows_max = 1000000
 inspected_sessions_max = 1000000
 "#;
 
