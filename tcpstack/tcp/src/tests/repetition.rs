@@ -160,6 +160,9 @@ fn p98_a_late_report_of_a_duplicate_restores_nothing() {
 
 #[test]
 fn p98_an_acknowledgement_that_echoes_the_first_copy_takes_a_recovery_back() {
+    //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+    //= type=test
+    //# If the value of the Timestamp Echo Reply field of the acceptable ACK's Timestamps option is smaller than the value
     for (ago, expected) in [(60, 1), (10, 0)] {
         let mut script = full_window(with_timestamps());
         script.ack_sack(1_000, &[(2_000, 6_000)]);
