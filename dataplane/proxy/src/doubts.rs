@@ -141,21 +141,19 @@ impl<B: PacketBuf> Worker<B> {
         if core::mem::replace(&mut unconfirmed.queued, true) {
             return;
         }
-        let queue = &mut self.doubtful.0;
         // Looking at two for each that comes keeps the queue at no more than twice what is in it for a reason.
-        for _ in 0..DOUBTFUL_LOOKS_PER_FLOW.min(queue.len()) {
-            let Some(oldest) = queue.pop_front() else {
-                break;
-            };
-            if self
-                .table
-                .get_mut(oldest)
-                .is_some_and(|flow| flow.is_unconfirmed())
-            {
-                queue.push_back(oldest);
+        for _ in 0..DOUBTFUL_LOOKS_PER_FLOW.min(self.doubtful.0.len()) {
+            let oldest = self.doubtful.0.pop_front();
+            if let Some(oldest) = oldest.filter(|oldest| self.is_unconfirmed(*oldest)) {
+                self.doubtful.0.push_back(oldest);
             }
         }
-        queue.push_back(id);
+        self.doubtful.0.push_back(id);
+    }
+
+    fn is_unconfirmed(&mut self, id: FlowId) -> bool {
+        let flow = self.table.get_mut(id);
+        flow.is_some_and(|flow| flow.is_unconfirmed())
     }
 
     /// Makes room for what is to be held: flows that pass and may not be what was read are forgotten.
@@ -164,11 +162,7 @@ impl<B: PacketBuf> Worker<B> {
             let Some(oldest) = self.doubtful.0.pop_front() else {
                 return;
             };
-            if self
-                .table
-                .get_mut(oldest)
-                .is_some_and(|flow| flow.is_unconfirmed())
-            {
+            if self.is_unconfirmed(oldest) {
                 self.evicted += 1;
                 self.remove(oldest, now, out);
             }

@@ -4,8 +4,6 @@
 pub const WINDOW_SHIFT_MAX: u8 = 14;
 /// Largest window that can be advertised: 65 535 shifted by the largest shift.
 pub const WINDOW_BYTES_MAX: u32 = 65_535 << WINDOW_SHIFT_MAX;
-/// Send MSS assumed when the peer announced none over IPv4 (RFC 9293 section 3.7.1).
-pub const MSS_DEFAULT_BYTES: u16 = 536;
 /// Smallest send MSS honoured: a peer announcing less would make every byte cost a packet.
 pub const MSS_BYTES_MIN: u16 = 64;
 /// Smallest MTU that anybody's word makes a path have over IPv4: Linux's floor, below which a forger could make every byte

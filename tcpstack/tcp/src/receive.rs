@@ -2,6 +2,7 @@
 
 use core::hint::black_box;
 
+use sluice_packet::limits::DEFAULT_MSS_IPV4_BYTES;
 use sluice_packet::{SackBlocks, SeqNum};
 
 use crate::limits;
@@ -64,7 +65,7 @@ impl ReceiveSpace {
             fin_taken: false,
             owed: Owed::Nothing,
             unacknowledged: 0,
-            full_segment: u32::from(limits::MSS_DEFAULT_BYTES),
+            full_segment: u32::from(DEFAULT_MSS_IPV4_BYTES),
             consumed: 0,
             duplicate: None,
             interactive: false,

@@ -2,6 +2,7 @@
 
 use core::hint::black_box;
 
+use sluice_packet::limits::DEFAULT_MSS_IPV4_BYTES;
 use sluice_packet::{Instant, SeqNum, TcpSegment};
 
 use crate::buffer::Buffer;
@@ -52,7 +53,7 @@ impl SendSpace {
             wl1: SeqNum(0),
             wl2: iss,
             scale: 0,
-            peer_mss: limits::MSS_DEFAULT_BYTES,
+            peer_mss: DEFAULT_MSS_IPV4_BYTES,
             path_mss,
             option_bytes: 0,
             buffer: Buffer::default(),

@@ -214,11 +214,24 @@ impl Lab {
         report(&outcome)
     }
 
-    /// Starts the load generator; give what it leaves to [`Self::report`].
+    /// Starts the load generator with `count` connections to `good.lab.test`, `at_once` of them at any time; give what it leaves
+    /// to [`Self::report`].
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start_load(&self, arguments: &[&str]) -> Result<Running, InteropError> {
+    pub fn start_connections(
+        &self,
+        count: usize,
+        at_once: usize,
+        more: &[&str],
+    ) -> Result<Running, InteropError> {
+        let (count, at_once) = (count.to_string(), at_once.to_string());
+        let to = ["--connect", "10.201.2.2:443", "--sni", "good.lab.test"];
+        let many = ["--connections", &count, "--concurrency", &at_once];
+        self.start_load(&[&to, &many, more].concat())
+    }
+
+    fn start_load(&self, arguments: &[&str]) -> Result<Running, InteropError> {
         let mut argv = vec![
             self.facts
                 .bin_dir

@@ -106,23 +106,18 @@ fn f22_helper_threads_that_stall_bring_fallback_and_sessions_go_on() {
     };
     lab.spoil();
     let lab = &lab;
-    let count = SESSIONS.to_string();
     let mut load = lab
-        .start_load(&[
-            "--connect",
-            "10.201.2.2:443",
-            "--sni",
-            "good.lab.test",
-            "--connections",
-            &count,
-            "--concurrency",
-            &count,
-            "--requests-per-connection",
-            "1000000",
-            "--bytes",
-            "16384",
-            "--together",
-        ])
+        .start_connections(
+            SESSIONS,
+            SESSIONS,
+            &[
+                "--requests-per-connection",
+                "1000000",
+                "--bytes",
+                "16384",
+                "--together",
+            ],
+        )
         .unwrap();
     assert!(until(SOON, || relayed(lab).len() == SESSIONS));
     let under_way = relayed(lab);
@@ -196,18 +191,7 @@ fn f22_a_core_that_stops_polling_for_long_loses_no_session() {
     };
     lab.spoil();
     let load = lab
-        .start_load(&[
-            "--connect",
-            "10.201.2.2:443",
-            "--sni",
-            "good.lab.test",
-            "--connections",
-            "8",
-            "--concurrency",
-            "8",
-            "--requests-per-connection",
-            "2000",
-        ])
+        .start_connections(8, 8, &["--requests-per-connection", "2000"])
         .unwrap();
     until(Duration::from_secs(1), || false);
     let halted = halt(&lab, "rte-worker");

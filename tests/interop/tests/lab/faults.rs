@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use sluice_interop::{Curl, Lab, until};
 
-const ORIGIN: &str = "10.201.2.2:443";
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn request_succeeds(lab: &Lab) -> bool {
@@ -31,18 +30,7 @@ fn f131_sluiced_killed_under_load_is_noticed_by_no_connection() {
     };
     let before = generation(&lab);
     let load = lab
-        .start_load(&[
-            "--connect",
-            ORIGIN,
-            "--sni",
-            "good.lab.test",
-            "--connections",
-            "4000",
-            "--concurrency",
-            "16",
-            "--requests-per-connection",
-            "4",
-        ])
+        .start_connections(4_000, 16, &["--requests-per-connection", "4"])
         .unwrap();
     until(Duration::from_secs(1), || false);
     lab.kill("sluiced").unwrap();
@@ -70,18 +58,7 @@ fn f130_the_dataplane_killed_and_restarted_carries_traffic_within_two_seconds() 
     assert!(request_succeeds(&lab));
     let before = generation(&lab);
     let load = lab
-        .start_load(&[
-            "--connect",
-            ORIGIN,
-            "--sni",
-            "good.lab.test",
-            "--connections",
-            "100000",
-            "--concurrency",
-            "8",
-            "--seconds-max",
-            "3",
-        ])
+        .start_connections(100_000, 8, &["--seconds-max", "3"])
         .unwrap();
     until(Duration::from_secs(1), || false);
     lab.kill("dataplane").unwrap();
@@ -107,18 +84,7 @@ fn f130_the_dataplane_killed_and_restarted_carries_traffic_within_two_seconds() 
 fn assert_stop_fails_no_connection(lab: &mut Lab, process: &str) {
     lab.spoil();
     let load = lab
-        .start_load(&[
-            "--connect",
-            ORIGIN,
-            "--sni",
-            "good.lab.test",
-            "--connections",
-            "8",
-            "--concurrency",
-            "8",
-            "--requests-per-connection",
-            "2000",
-        ])
+        .start_connections(8, 8, &["--requests-per-connection", "2000"])
         .unwrap();
     until(Duration::from_secs(1), || false);
     let pid = lab.pid(process).unwrap().to_string();

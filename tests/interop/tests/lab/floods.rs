@@ -70,21 +70,17 @@ fn d121_established_flows_keep_their_goodput_under_a_flood_of_syns() {
     let chain = "table ip sluiceflood { chain in { type filter hook prerouting priority raw; ip saddr 10.77.0.0/16 drop; }; }";
     assert!(lab.origin(&["nft", chain]).unwrap().ok());
     let load = lab
-        .start_load(&[
-            "--connect",
-            "10.201.2.2:443",
-            "--sni",
-            "good.lab.test",
-            "--connections",
-            "4",
-            "--concurrency",
-            "4",
-            "--requests-per-connection",
-            "1000000",
-            "--bytes",
-            "1048576",
-            "--together",
-        ])
+        .start_connections(
+            4,
+            4,
+            &[
+                "--requests-per-connection",
+                "1000000",
+                "--bytes",
+                "1048576",
+                "--together",
+            ],
+        )
         .unwrap();
     assert!(until(Duration::from_secs(10), || {
         lab.gauge("flows-taken").unwrap() >= 4

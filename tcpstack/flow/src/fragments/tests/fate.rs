@@ -86,26 +86,7 @@ fn e111_fragments_of_which_only_one_has_options_go_nowhere() {
     }
 }
 
-/// A frame in a buffer that is larger than it.
-struct Roomy(Vec<u8>);
-
-impl PacketBuf for Roomy {
-    fn frame(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn frame_mut(&mut self) -> &mut [u8] {
-        &mut self.0
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-
-    fn buffer_bytes(&self) -> usize {
-        9 * 1024
-    }
-}
+const BUFFER_BYTES: usize = 9 * 1024;
 
 #[test]
 fn e112_tiny_fragments_are_counted_with_the_whole_buffers_that_they_keep() {
@@ -114,11 +95,12 @@ fn e112_tiny_fragments_are_counted_with_the_whole_buffers_that_they_keep() {
     let mut reassembler = Reassembler::new();
     let mut back = 0;
     for id in 0..500 {
-        let frame = part(&frame, 18, id, &all[0]);
+        let mut frame = part(&frame, 18, id, &all[0]);
+        frame.reserve_exact(BUFFER_BYTES - frame.len());
         let Frame::Fragment(fragment) = parse(SEGMENT, &frame) else {
             panic!("{:?}", parse(SEGMENT, &frame));
         };
-        let packet = Packet::Whole(Roomy(frame));
+        let packet = Packet::Whole(TestBuf(frame));
         let mut give_back = |_, why| {
             assert_eq!(why, Unreassembled::Full);
             back += 1;
@@ -127,7 +109,7 @@ fn e112_tiny_fragments_are_counted_with_the_whole_buffers_that_they_keep() {
         assert!(whole.is_none());
         assert!(reassembler.bytes() <= FRAGMENT_BYTES_HELD_MAX);
     }
-    let most = FRAGMENT_BYTES_HELD_MAX / (9 * 1024);
+    let most = FRAGMENT_BYTES_HELD_MAX / BUFFER_BYTES;
     assert_eq!((reassembler.packets(), back), (most, 500 - most));
 }
 
