@@ -116,7 +116,6 @@ impl Exhaustion {
 
     fn event(&self, exhausted: bool) -> SystemEvent {
         SystemEvent::Exhaustion {
-            what: "packet buffers".to_owned(),
             exhausted,
             drops: self.on_exhaustion == OnExhaustion::Drop,
         }
@@ -185,7 +184,6 @@ mod tests {
         drop(reserved);
 
         let event = |exhausted| SystemEvent::Exhaustion {
-            what: "packet buffers".to_owned(),
             exhausted,
             drops: true,
         };

@@ -117,8 +117,6 @@ pub enum SystemEvent {
     },
     /// Packet buffers are nearly used up, or are not any more.
     Exhaustion {
-        /// What: `packet buffers`.
-        what: String,
         /// Whether they are.
         exhausted: bool,
         /// Whether new flows are dropped until it is over; else they pass without inspection.
@@ -275,12 +273,12 @@ impl SystemEvent {
             Self::SessionsCleared { sessions } => {
                 format!("{sessions} inspected sessions were cleared by command: both ends of each were reset")
             }
-            Self::Exhaustion { what, exhausted: true, drops } => {
+            Self::Exhaustion { exhausted: true, drops } => {
                 let fate = if *drops { "are dropped, and come again" } else { "pass without inspection" };
-                format!("{what} are nearly used up: new flows {fate} until there are enough again")
+                format!("packet buffers are nearly used up: new flows {fate} until there are enough again")
             }
-            Self::Exhaustion { what, exhausted: false, .. } => {
-                format!("there are enough {what} again: new flows are inspected")
+            Self::Exhaustion { exhausted: false, .. } => {
+                "there are enough packet buffers again: new flows are inspected".to_owned()
             }
             Self::EventsLost { count } => format!("{count} events were lost because the event ring was full"),
             Self::PortLink { segment, port, up } => {
