@@ -23,7 +23,7 @@ demo: release ## build, boot the appliance between two namespaces and send real 
 	@tests/lab/demo
 
 test: setup-tools release ## everything that has to pass, end to end included
-	@trap 'tests/lab/lab down >/dev/null' EXIT; $(CARGO) nextest run --locked --workspace
+	@trap 'tests/lab/lab down >/dev/null' EXIT; $(CARGO) nextest run --locked --workspace --no-fail-fast
 
 lint: setup-tools ## formatting, clippy, licences, bans and sources
 	$(CARGO) fmt --all --check

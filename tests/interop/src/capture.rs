@@ -1,7 +1,9 @@
 //! What was on the wire at one end, as tcpdump saw it.
 
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
@@ -21,11 +23,13 @@ pub struct Capture {
     file: NamedTempFile,
 }
 
-/// One frame, from the Ethernet header on.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// One frame, and when it was seen.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Packet {
-    /// The whole frame.
+    /// The whole frame, from the Ethernet header on.
     pub frame: Vec<u8>,
+    /// When tcpdump saw it, to the microsecond.
+    pub at: SystemTime,
 }
 
 impl Capture {
@@ -110,9 +114,10 @@ impl Packet {
     #[must_use]
     pub fn first_difference(one: &[Self], other: &[Self]) -> Option<String> {
         let (mut one, mut other) = (one.to_vec(), other.to_vec());
-        one.sort();
-        other.sort();
-        let at = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+        one.sort_by(|a, b| a.frame.cmp(&b.frame));
+        other.sort_by(|a, b| a.frame.cmp(&b.frame));
+        let equal = |(a, b): &(&Self, &Self)| a.frame == b.frame;
+        let at = one.iter().zip(&other).take_while(equal).count();
         match (one.get(at), other.get(at)) {
             (None, None) => None,
             (a, b) => Some(format!(
@@ -121,6 +126,30 @@ impl Packet {
                 other.len()
             )),
         }
+    }
+
+    /// The first of the frames seen in `window` that the other capture does not hold as often.
+    ///
+    /// What a kernel sends of its own accord at the edge of a capture, such as a neighbour's probe, may be in one capture only.
+    #[must_use]
+    pub fn first_missing(
+        window: &RangeInclusive<SystemTime>,
+        seen: &[Self],
+        other: &[Self],
+    ) -> Option<Self> {
+        let often = |packets: &[Self], one: &Self| {
+            let same = packets.iter().filter(|packet| packet.frame == one.frame);
+            same.count()
+        };
+        let within: Vec<Self> = seen
+            .iter()
+            .filter(|packet| window.contains(&packet.at))
+            .cloned()
+            .collect();
+        within
+            .iter()
+            .find(|one| often(&within, one) > often(other, one))
+            .cloned()
     }
 
     /// Where the IP header begins, behind Ethernet and VLAN tags, and its version.
@@ -206,8 +235,11 @@ fn parse(bytes: &[u8]) -> Option<Vec<Packet>> {
             .ok()
             .filter(|length| *length <= FRAME_BYTES_MAX)?;
         let start = at + RECORD_HEADER_BYTES;
+        let since = Duration::from_secs(u64::from(word(at)?))
+            + Duration::from_micros(u64::from(word(at + 4)?));
         packets.push(Packet {
             frame: bytes.get(start..start + length)?.to_vec(),
+            at: UNIX_EPOCH + since,
         });
         at = start + length;
     }
@@ -220,12 +252,30 @@ mod tests {
 
     fn record(frame: &[u8]) -> Vec<u8> {
         let length = u32::try_from(frame.len()).unwrap().to_ne_bytes();
-        [&[0; 8], length.as_slice(), length.as_slice(), frame].concat()
+        let at = [7u32.to_ne_bytes(), 5u32.to_ne_bytes()].concat();
+        [&at, length.as_slice(), length.as_slice(), frame].concat()
+    }
+
+    fn seen(byte: u8, second: u64) -> Packet {
+        Packet {
+            frame: vec![byte],
+            at: UNIX_EPOCH + Duration::from_secs(second),
+        }
+    }
+
+    #[test]
+    fn what_one_capture_misses_counts_within_the_window_only() {
+        let window = UNIX_EPOCH + Duration::from_secs(2)..=UNIX_EPOCH + Duration::from_secs(4);
+        let one = [seen(1, 1), seen(2, 2), seen(3, 3), seen(3, 4), seen(4, 5)];
+        let missing = |other: &[Packet]| Packet::first_missing(&window, &one, other);
+        assert_eq!(missing(&[seen(3, 3), seen(2, 9), seen(3, 3)]), None);
+        assert_eq!(missing(&[seen(3, 3), seen(2, 2)]), Some(seen(3, 3)));
+        assert_eq!(missing(&[seen(3, 3), seen(3, 3)]), Some(seen(2, 2)));
     }
 
     #[test]
     fn captures_differ_by_frames_not_by_order() {
-        let packet = |byte: u8| Packet { frame: vec![byte] };
+        let packet = |byte| seen(byte, 0);
         let (a, b) = ([packet(1), packet(2)], [packet(2), packet(1)]);
         assert_eq!(Packet::first_difference(&a, &b), None);
         assert!(
@@ -259,6 +309,8 @@ mod tests {
         let packets = parse(&[header.clone(), record(&frame), record(&[0; 60])].concat()).unwrap();
         assert_eq!(packets[0].ports(), Some((4096, 443)));
         assert_eq!(packets[0].payload(), b"abc");
+        let at = UNIX_EPOCH + Duration::new(7, 5_000);
+        assert_eq!(packets[0].at, at);
         assert_eq!((packets[1].ports(), packets[1].payload().len()), (None, 0));
         header[0] ^= 1;
         assert!(parse(&header).is_none());
