@@ -310,3 +310,38 @@ fn d122_a_client_that_speaks_after_the_origin_has_finished_is_not_left_waiting()
     assert_eq!(world.event().code, DecisionCode::BlockOriginHandshakeFailed);
     assert!(world.client.tcp().unwrap().is_closed());
 }
+
+/// A ClientHello that lists `count` application protocols of one byte, in as many records as it takes.
+fn listing(count: usize) -> Vec<u8> {
+    let number = |value: usize| u16::try_from(value).expect("16 bits").to_be_bytes();
+    let mut body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+    body.extend(number(2 * count + 6));
+    body.extend([0, 16]);
+    body.extend(number(2 * count + 2));
+    body.extend(number(2 * count));
+    body.extend(b"\x01x".repeat(count));
+    let [_, length @ ..] = u32::try_from(body.len()).expect("32 bits").to_be_bytes();
+    let message = [&[1][..], &length, &body].concat();
+    let records = message.chunks(0x4000);
+    let record = |part: &[u8]| [&[22, 3, 1][..], &number(part.len()), part].concat();
+    records.flat_map(record).collect()
+}
+
+#[test]
+fn t66_a_hello_with_more_application_protocols_than_anybody_speaks_is_blocked() {
+    let pki = Arc::new(Pki::new());
+    let most = sluice_tls::limits::ALPN_PROTOCOLS_MAX;
+    for (count, blocked) in [(most, false), (most + 1, true), (30_000, true)] {
+        let client = App::raw(&[&listing(count)]);
+        let mut world = World::with(&Settings::default(), &pki, client, silent(false));
+        world.run(LONG);
+        let event = world.event();
+        let malformed = event.code == DecisionCode::BlockClientHelloMalformed;
+        assert_eq!(malformed, blocked, "{count}: {event:?}");
+        if blocked {
+            let detail = event.detail.as_deref().expect("it says why");
+            assert!(detail.contains("application protocols"), "{detail}");
+            assert_eq!(world.payload_to_origin(), 0);
+        }
+    }
+}

@@ -4,6 +4,8 @@ use rustls_pki_types::DnsName;
 use sluice_telemetry::TlsVersion;
 use thiserror::Error;
 
+use crate::limits::ALPN_PROTOCOLS_MAX;
+
 /// The group id of X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem).
 const X25519MLKEM768: u16 = 0x11ec;
 
@@ -112,6 +114,9 @@ pub enum HelloError {
     /// The host name is no DNS name.
     #[error("the hello's server_name is no DNS name")]
     ServerName,
+    /// More application protocols than anybody speaks: each would be stored, and offered to the origin.
+    #[error("the hello lists more than {ALPN_PROTOCOLS_MAX} application protocols")]
+    TooManyProtocols,
 }
 
 impl ClientHello {
@@ -205,6 +210,9 @@ impl ClientHello {
                     let protocol = list.vector8()?;
                     if protocol.rest.is_empty() {
                         return Err(HelloError::Field { field: "alpn" });
+                    }
+                    if self.alpn.len() >= ALPN_PROTOCOLS_MAX {
+                        return Err(HelloError::TooManyProtocols);
                     }
                     self.alpn.push(protocol.rest.to_vec());
                 }

@@ -3,6 +3,10 @@
 /// Bytes of a ClientHello on the wire, record headers included. What the appliance holds back of a client is bounded by this.
 pub const CLIENT_HELLO_BYTES_MAX: usize = 64 * 1024;
 
+/// Application protocols that one ClientHello may list: as many of the longest as fit. Browsers list two or three, and fewer
+/// than fifty are registered (RFC 7301 section 6).
+pub const ALPN_PROTOCOLS_MAX: usize = 256;
+
 /// Bytes of a record header: content type, version, length (RFC 8446 section 5.1).
 pub const RECORD_HEADER_BYTES: usize = 5;
 
@@ -84,6 +88,7 @@ pub const SERVER_STATE_BYTES: usize = 256;
 pub const CLIENT_STATE_BYTES: usize = 1440;
 
 const _: () = assert!(RECORD_PLAINTEXT_BYTES_MAX + RECORD_HEADER_BYTES < CLIENT_HELLO_BYTES_MAX);
+const _: () = assert!(ALPN_PROTOCOLS_MAX * 256 >= CLIENT_HELLO_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_INPUT_BYTES_MAX > u16::MAX as usize + TLS12_CIPHERTEXT_BYTES_MAX);
 const _: () = assert!(REPLY_BYTES_MAX >= HANDSHAKE_HEADER_BYTES + 2 + RECORD_OVERHEAD_BYTES_MAX);
 const _: () = assert!(RECORD_PLAINTEXT_BYTES_MAX + 1 + TAG_BYTES <= TLS13_CIPHERTEXT_BYTES_MAX);

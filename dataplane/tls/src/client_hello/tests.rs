@@ -337,6 +337,20 @@ fn malformed_fields_are_named() {
 }
 
 #[test]
+fn t66_more_application_protocols_than_anybody_speaks_are_refused() {
+    let listing = |count: usize| {
+        Builder::default()
+            .with((16, length16(&[1, b'x'].repeat(count))))
+            .parsed()
+    };
+    let most = listing(ALPN_PROTOCOLS_MAX).unwrap();
+    assert_eq!(most.alpn.len(), ALPN_PROTOCOLS_MAX);
+    for count in [ALPN_PROTOCOLS_MAX + 1, 8_000] {
+        assert_eq!(listing(count), Err(HelloError::TooManyProtocols));
+    }
+}
+
+#[test]
 fn t64_compression_beside_null_is_tolerated_and_alone_refused() {
     assert!(
         Builder {
