@@ -26,7 +26,7 @@ pub enum Unreassembled {
     Duplicate,
     /// A length that is no multiple of eight before the end, an end that moves, bytes behind the end, a datagram longer than
     /// 65,535 bytes, a wrong header checksum, congestion marks that contradict each other, or options or extension headers
-    /// that not all of them have.
+    /// that not all of them have, IPv4 options of the first one excepted that are not copied (RFC 791 3.1).
     Malformed,
     /// More of them than a datagram may have.
     TooMany,
@@ -58,6 +58,7 @@ impl Unreassembled {
 /// Ethernet address or class, of two datagrams with one identification a first fragment of the one and a second of the other
 /// could die on the way, and the receiver would put together what nobody has seen. All wear the header of the first, with
 /// the smallest hop limit of any, and around it, in a tunnel, the smallest one and the most severe congestion mark of any.
+/// Options that only the first one carried are left out: nothing on the way can tell it from the others by them.
 pub struct Reassembler<B> {
     datagrams: BTreeMap<Key, Datagram<B>>,
     /// When each of them is given up. The number tells those of one moment apart.
@@ -348,41 +349,56 @@ impl<B: PacketBuf> Datagram<B> {
         };
         let holder = self.parts.iter().find(|part| part.offset() == 0)?;
         let (first, first_frame) = (holder.fragment, holder.packet.frame());
-        let mut frame = first.header_of_whole(first_frame, end, wear)?;
-        let header = frame.len();
-        frame.resize(header + end, 0);
+        let own_end = first.payload_range().start;
+        let alike = |part: &Part<B>| part.fragment.payload_range().start == own_end;
+        let header = if self.parts.iter().all(alike) {
+            first_frame.get(..own_end)?.to_vec()
+        } else {
+            first.header_as_copied(first_frame)?
+        };
+        let mut frame = first.header_of_whole(&header, end, wear)?;
+        let data = frame.len();
+        frame.resize(data + end, 0);
         for part in &self.parts {
             let from = part.fragment.payload(part.packet.frame());
-            let begin = header + part.offset();
+            let begin = data + part.offset();
             frame
                 .get_mut(begin..begin + from.len())?
                 .copy_from_slice(from);
         }
-        let first_frame = first_frame.get(..first.payload_range().start)?.to_vec();
         for part in &mut self.parts {
-            part.put_on((&first, &first_frame), wear)?;
+            part.put_on((&first, &header), wear)?;
         }
         Some(frame)
     }
 }
 
 impl<B: PacketBuf> Part<B> {
-    /// Puts the header of the first fragment on. What is right already is left alone; what was itself put together cannot be
-    /// changed any more.
+    /// Puts the header of the first fragment on. What is right already is left alone.
     fn put_on(&mut self, first: (&FragmentFrame, &[u8]), wear: Wear) -> Option<()> {
         let frame = self.packet.frame();
+        let (own, len) = (self.fragment.payload_range().start, frame.len());
         let worn = self.fragment.header_worn(frame, first, wear)?;
-        if frame.starts_with(&worn) {
+        let left_out = own.checked_sub(worn.len())?;
+        if left_out == 0 && frame.starts_with(&worn) {
             return Some(());
         }
-        let Packet::Whole(frame) = &mut self.packet else {
-            return None;
-        };
-        frame
-            .frame_mut()
-            .get_mut(..worn.len())?
-            .copy_from_slice(&worn);
-        Some(())
+        match &mut self.packet {
+            Packet::Whole(frame) => {
+                let bytes = frame.frame_mut();
+                if left_out > 0 {
+                    bytes.copy_within(own.., worn.len());
+                }
+                bytes.get_mut(..worn.len())?.copy_from_slice(&worn);
+                frame.truncate(len - left_out);
+                Some(())
+            }
+            Packet::Reassembled(parts) if left_out == 0 => {
+                parts.put_on(&worn, self.fragment.key.segment)
+            }
+            // Its own fragments would have to be cut anew.
+            Packet::Reassembled(_) => None,
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
 use crate::frame::Place;
 use crate::ip::{Ip, PROTOCOL_GRE, PROTOCOL_IPV4, PROTOCOL_IPV6, PROTOCOL_TCP, Part};
 use crate::ipv6::{DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING};
-use crate::limits::IPV6_HEADER_BYTES;
+use crate::limits::{IPV4_HEADER_BYTES, IPV6_HEADER_BYTES};
 use crate::tunnel::lengthened;
-use crate::{Opaque, SegmentId, TunnelId, VlanStack, icmp};
+use crate::{Opaque, SegmentId, TunnelId, VlanStack, icmp, ipv4};
 
 /// What the fragments of one datagram have in common.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,30 +195,45 @@ impl FragmentFrame {
         usize::from(self.l3_offset) + if self.key.source.is_ipv4() { 8 } else { 7 }
     }
 
-    /// Everything before this part's data as it is when it wears the header of `first`, the first fragment of the same datagram,
-    /// which was parsed from `first_frame`, with these hop limits and congestion marks. Its own are only lengths, its place in the
+    /// Everything before the data of this first fragment in `frame`, which it was parsed from, as the other fragments of its
+    /// datagram have it: without the IPv4 options that only the first one carries. None for IPv6, which has none.
+    #[must_use]
+    pub fn header_as_copied(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        let start = usize::from(self.l3_offset);
+        let options_at = start + IPV4_HEADER_BYTES;
+        if self.key.source.is_ipv6() {
+            return None;
+        }
+        let mut header = frame.get(..options_at)?.to_vec();
+        let options = frame.get(options_at..self.payload_range().start)?;
+        header.extend(ipv4::copied_options(options));
+        let words = (header.len() - start) / 4;
+        *header.get_mut(start)? = 4 << 4 | u8::try_from(words).ok()?;
+        Some(header)
+    }
+
+    /// Everything before this part's data as it is when it wears `header`, that of `first`, the first fragment of the same
+    /// datagram, with these hop limits and congestion marks. Its own are only lengths, its place in the
     /// datagram, and the identification of a tunnel's datagram around it. It may be cut again on its way.
     ///
-    /// None when one of them has options or extension headers that the other has not.
+    /// None when one of them has options or extension headers that the other has not; the first may have more than it wears.
     #[must_use]
     pub fn header_worn(
         &self,
         frame: &[u8],
-        (first, first_frame): (&Self, &[u8]),
+        (first, header): (&Self, &[u8]),
         wear: Wear,
     ) -> Option<Vec<u8>> {
-        let layout = |part: &Self| {
-            let header = part.part.header_at;
-            (part.link_len, part.l3_offset, header, part.payload_start)
-        };
-        if layout(self) != layout(first) {
+        let layout = |part: &Self| (part.link_len, part.l3_offset, part.part.header_at);
+        let own_end = self.payload_range().start;
+        let end = header.len();
+        if layout(self) != layout(first) || own_end != end && self.offset != 0 {
             return None;
         }
         let (link, start) = (usize::from(self.link_len), usize::from(self.l3_offset));
-        let end = self.payload_range().start;
-        let mut worn = first_frame.get(..end)?.to_vec();
+        let mut worn = header.to_vec();
         *worn.get_mut(self.hop_limit_at())? = wear.hop_limit;
-        let own = frame.get(..end)?;
+        let own = frame.get(..own_end)?;
         if self.key.source.is_ipv4() {
             let mut ip = Ipv4Packet::new_unchecked(worn.get_mut(start..)?);
             let more = self.more;
@@ -254,20 +269,20 @@ impl FragmentFrame {
         Some(worn)
     }
 
-    /// The frame of the whole datagram up to its data, which is to be `data_len` bytes, made from `frame`, the first
-    /// fragment, which this was parsed from: layer 2, outer headers, and the header without what makes it a fragment's, all
-    /// lengths and IPv4 header checksums right, with these hop limits and congestion marks.
+    /// The frame of the whole datagram up to its data, which is to be `data_len` bytes, made from `header`, what the first
+    /// fragment, which this is, wears: layer 2, outer headers, and the header without what makes it a fragment's, all lengths
+    /// and IPv4 header checksums right, with these hop limits and congestion marks.
     ///
     /// None when this is not the first fragment, or a length field cannot say how long the whole is.
     #[must_use]
-    pub fn header_of_whole(&self, frame: &[u8], data_len: usize, wear: Wear) -> Option<Vec<u8>> {
+    pub fn header_of_whole(&self, header: &[u8], data_len: usize, wear: Wear) -> Option<Vec<u8>> {
         if self.offset != 0 {
             return None;
         }
         let start = usize::from(self.l3_offset);
-        let mut whole = Vec::with_capacity(self.payload_range().start + data_len);
+        let mut whole = Vec::with_capacity(header.len() + data_len);
         if self.key.source.is_ipv4() {
-            whole.extend_from_slice(frame.get(..self.payload_range().start)?);
+            whole.extend_from_slice(header);
             let total = whole.len() - start + data_len;
             let mut ip = Ipv4Packet::new_unchecked(whole.get_mut(start..)?);
             ip.set_total_len(u16::try_from(total).ok()?);
@@ -278,8 +293,8 @@ impl FragmentFrame {
             ip.fill_checksum();
         } else {
             let header_at = start + self.part.header_at;
-            whole.extend_from_slice(frame.get(..header_at)?);
-            let next = *frame.get(header_at)?;
+            whole.extend_from_slice(header.get(..header_at)?);
+            let next = *header.get(header_at)?;
             *whole.get_mut(start + self.part.announced_at)? = next;
             let payload = whole.len() - start - IPV6_HEADER_BYTES + data_len;
             let mut ip = Ipv6Packet::new_unchecked(whole.get_mut(start..)?);
@@ -295,5 +310,46 @@ impl FragmentFrame {
             lengthened(outer, start - link, data)?;
         }
         Some(whole)
+    }
+
+    /// Makes this part, in `frame`, a part of `whole` again: the frame that it was put together to, of which something was
+    /// changed, but no length. Its own stay its lengths, its place and its identification.
+    ///
+    /// None when it is in a tunnel itself, or has extension headers.
+    #[must_use]
+    pub fn follow(&self, frame: &mut [u8], whole: &[u8]) -> Option<()> {
+        let start = usize::from(self.l3_offset);
+        if start != usize::from(self.link_len) {
+            return None;
+        }
+        let ipv4 = self.key.source.is_ipv4();
+        let data_at = if ipv4 {
+            self.payload_range().start
+        } else if self.part.header_at == IPV6_HEADER_BYTES {
+            start + IPV6_HEADER_BYTES
+        } else {
+            return None;
+        };
+        let data_from = data_at + usize::from(self.offset);
+        let data = whole.get(data_from..data_from + self.payload_len())?;
+        frame.get_mut(self.payload_range())?.copy_from_slice(data);
+        // Layer 2, class and hop limit; of IPv6 the flow label, of IPv4 the options.
+        let shared: &[Range<usize>] = if ipv4 {
+            &[
+                0..start + 2,
+                start + 8..start + 9,
+                start + IPV4_HEADER_BYTES..data_at,
+            ]
+        } else {
+            &[0..start + 4, start + 7..start + 8]
+        };
+        for range in shared {
+            let from = whole.get(range.clone())?;
+            frame.get_mut(range.clone())?.copy_from_slice(from);
+        }
+        if ipv4 {
+            Ipv4Packet::new_unchecked(frame.get_mut(start..data_at)?).fill_checksum();
+        }
+        Some(())
     }
 }

@@ -10,6 +10,8 @@ use crate::limits::IPV4_HEADER_BYTES;
 
 const OPTION_END: u8 = 0;
 const OPTION_NOP: u8 = 1;
+/// In an option's type.
+const OPTION_COPIED: u8 = 1 << 7;
 const OPTION_LOOSE_SOURCE_ROUTE: u8 = 131;
 const OPTION_STRICT_SOURCE_ROUTE: u8 = 137;
 
@@ -49,6 +51,30 @@ pub(crate) fn parse(datagram: &[u8]) -> Result<Ip, Opaque> {
         total_len,
         fragment,
     })
+}
+
+/// Those of a first fragment's options that all fragments of its datagram have, filled up to whole words.
+pub(crate) fn copied_options(mut options: &[u8]) -> Vec<u8> {
+    //= https://www.rfc-editor.org/rfc/rfc791#section-3.1
+    //# The copied flag indicates that this option is copied into all
+    //# fragments on fragmentation.
+    let mut copied = Vec::with_capacity(options.len());
+    while let Some((&kind, after)) = options.split_first() {
+        let len = match kind {
+            OPTION_END => break,
+            OPTION_NOP => 1,
+            _ => usize::from(after.first().copied().unwrap_or_default()),
+        };
+        let Some((option, next)) = options.split_at_checked(len.max(1)) else {
+            break;
+        };
+        if kind & OPTION_COPIED != 0 {
+            copied.extend_from_slice(option);
+        }
+        options = next;
+    }
+    copied.resize(copied.len().next_multiple_of(4), OPTION_END);
+    copied
 }
 
 /// A host ignores options that it does not know (RFC 1122 3.2.1.8), and those it knows change nothing about what the datagram

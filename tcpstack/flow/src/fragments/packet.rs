@@ -1,6 +1,6 @@
 //! A frame as it came, or as its fragments make it.
 
-use sluice_packet::{PacketBuf, Verified};
+use sluice_packet::{Frame, PacketBuf, SegmentId, Verified, parse};
 
 /// What a core works on: a frame that came in one piece, or one that was put together.
 #[derive(Debug)]
@@ -59,6 +59,20 @@ impl<B> Packet<B> {
             Self::Whole(frame) => take(frame),
             Self::Reassembled(parts) => parts.fragments.into_iter().for_each(take),
         }
+    }
+}
+
+impl<B: PacketBuf> Reassembled<B> {
+    /// Puts another header of the same length on the frame, and on its fragments what of it is theirs.
+    pub(super) fn put_on(&mut self, header: &[u8], segment: SegmentId) -> Option<()> {
+        self.frame.get_mut(..header.len())?.copy_from_slice(header);
+        for fragment in &mut self.fragments {
+            let Frame::Fragment(part) = parse(segment, fragment.frame()) else {
+                return None;
+            };
+            part.follow(fragment.frame_mut(), &self.frame)?;
+        }
+        Some(())
     }
 }
 

@@ -64,25 +64,168 @@ fn e111_fragments_of_one_datagram_leave_with_one_header_and_the_smallest_hop_lim
     }
 }
 
+/// The same with these IPv4 options, whole words of them.
+fn with_options(frame: &[u8], options: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let end = 38 + options.len();
+    frame[18] = 4 << 4 | u8::try_from((end - 18) / 4).unwrap();
+    frame.splice(38..38, options.iter().copied());
+    let length = u16::try_from(frame.len() - 18).unwrap();
+    frame[20..22].copy_from_slice(&length.to_be_bytes());
+    checksum(&mut frame[18..end]);
+    frame
+}
+
+/// A whole frame, and the two parts into which it is cut.
+fn halves() -> (Vec<u8>, [Vec<u8>; 2]) {
+    let frame = whole(&path(false, None), &[0x5a; 400]);
+    let parts = cuts(&frame, 18, &[200]);
+    let [first, second] = [0, 1].map(|index| part(&frame, 18, 9, &parts[index]));
+    (frame, [first, second])
+}
+
+/// An option that every fragment has, and one that only the first has.
+const ROUTER_ALERT: &[u8] = &[148, 4, 0, 0];
+const RECORD_ROUTE: &[u8] = &[7, 7, 4, 0, 0, 0, 0, 1];
+
+#[test]
+fn e111_options_that_only_the_first_fragment_carries_are_left_out() {
+    //= https://www.rfc-editor.org/rfc/rfc791#section-3.1
+    //= type=test
+    //# The copied flag indicates that this option is copied into all
+    let (frame, [first, second]) = halves();
+    for copied in [&[][..], ROUTER_ALERT] {
+        let expected = with_options(&rejoined(&frame, 18, 9), copied);
+        for options in [
+            [RECORD_ROUTE, copied].concat(),
+            [copied, RECORD_ROUTE].concat(),
+            [copied, &[1; 4]].concat(),
+        ] {
+            let first = with_options(&first, &options);
+            let second = with_options(&second, copied);
+            for parts in [[&first, &second], [&second, &first]] {
+                let mut bench = Bench::default();
+                assert!(bench.offer(parts[0]).is_none());
+                let packet = bench.offer(parts[1]).expect("it is whole");
+                assert_eq!(packet.frame(), expected);
+                let Frame::Tcp(tcp) = parse(SEGMENT, packet.frame()) else {
+                    panic!("{:?}", parse(SEGMENT, packet.frame()));
+                };
+                assert!(tcp.checksum_ok(packet.frame()));
+                let mut left = Vec::new();
+                packet.each(&mut |fragment: TestBuf| left.push(fragment.0));
+                // What leaves says the same, and no fragment has another header than the others.
+                let mut receiver = Bench::default();
+                for fragment in &left {
+                    assert_eq!(fragment[18], expected[18]);
+                    let again = receiver.offer(fragment);
+                    assert_eq!(again.is_some(), Some(fragment) == left.last());
+                    assert!(again.is_none_or(|again| again.frame() == expected));
+                }
+                assert!(receiver.back.is_empty());
+            }
+        }
+    }
+}
+
 #[test]
 fn e111_fragments_of_which_only_one_has_options_go_nowhere() {
-    let frame = whole(&path(false, None), &[0x5a; 400]);
-    let parts: Vec<_> = cuts(&frame, 18, &[200])
-        .iter()
-        .map(|cut| part(&frame, 18, 9, cut))
-        .collect();
-    for odd in 0..2 {
-        let mut parts = parts.clone();
-        let with = &mut parts[odd];
-        with[18] += 1;
-        with.splice(38..38, [1; 4]);
-        let length = u16::try_from(with.len() - 18).unwrap();
-        with[20..22].copy_from_slice(&length.to_be_bytes());
-        checksum(&mut with[18..42]);
+    let (_, [first, second]) = halves();
+    for (first, second) in [
+        (first.clone(), with_options(&second, RECORD_ROUTE)),
+        (with_options(&first, ROUTER_ALERT), second.clone()),
+        (
+            with_options(&first, RECORD_ROUTE),
+            with_options(&second, ROUTER_ALERT),
+        ),
+    ] {
         let mut bench = Bench::default();
-        assert!(bench.offer(&parts[0]).is_none());
-        assert!(bench.offer(&parts[1]).is_none());
+        assert!(bench.offer(&first).is_none());
+        assert!(bench.offer(&second).is_none());
         assert_eq!(bench.reasons(), [Unreassembled::Malformed; 2]);
+    }
+}
+
+/// An inner datagram in two, and each half in two outer datagrams that took ways of their own.
+#[test]
+fn e111_f5_parts_that_were_cut_within_a_tunnel_as_well_leave_with_one_header() {
+    for (v6, tunnel) in tunnels().split_off(2) {
+        let path = path(v6, tunnel);
+        let at = 18 + path.outer_bytes();
+        let mut frame = whole(&path, &[0x5a; 1000]);
+        set_limit_and_mark(&mut frame, at, 64, 0b10);
+        for (limits, marks) in [
+            ([9, 7], [0, 0]),
+            ([7, 9], [0b11, 0b10]),
+            ([64, 64], [0, 0b11]),
+        ] {
+            let mut bench = Bench::default();
+            let mut result = None;
+            for (half, inner) in cuts(&frame, at, &[512]).iter().enumerate() {
+                let mut inner = part(&frame, at, 1, inner);
+                set_limit_and_mark(&mut inner, 18, limits[half], marks[half]);
+                // A class of its own as well.
+                inner[19] |= if inner[18] >> 4 == 6 {
+                    0
+                } else {
+                    0x20 * u8::try_from(half).unwrap()
+                };
+                inner[0] = u8::try_from(half).unwrap() * 2;
+                if inner[18] >> 4 == 4 {
+                    checksum(&mut inner[18..38]);
+                }
+                for outer in cuts(&inner, 18, &[256]) {
+                    let outer = part(&inner, 18, 100 + u16::try_from(half).unwrap(), &outer);
+                    let Some(packet) = bench.offer(&outer) else {
+                        continue;
+                    };
+                    let Frame::Fragment(fragment) = parse(SEGMENT, packet.frame()) else {
+                        panic!("{:?}", parse(SEGMENT, packet.frame()));
+                    };
+                    let back = &mut bench.back;
+                    let mut give_back = |frame: TestBuf, why| back.push((frame.0, why));
+                    let reassembler = &mut bench.reassembler;
+                    result = reassembler.offer(packet, &fragment, Side::A, NOW, &mut give_back);
+                }
+            }
+            assert_eq!(bench.reasons(), [], "{tunnel:?}");
+            let packet = result.expect("it is whole");
+            let Frame::Tcp(tcp) = parse(SEGMENT, packet.frame()) else {
+                panic!("{:?}", parse(SEGMENT, packet.frame()));
+            };
+            assert!(tcp.checksum_ok(packet.frame()));
+            let expected = packet.frame().to_vec();
+            let mut left = Vec::new();
+            packet.each(&mut |fragment: TestBuf| left.push(fragment.0));
+            assert_eq!(left.len(), 4);
+            // Its receiver puts the same together, of fragments that were alike on their way.
+            let mut receiver = Bench::default();
+            let mut received = None;
+            for fragment in &left {
+                assert_eq!(fragment[..19], left[0][..19]);
+                assert_eq!(
+                    limit_and_mark(fragment, 18),
+                    (limits[0].min(limits[1]), limit_and_mark(&expected, 18).1)
+                );
+                let Some(packet) = receiver.offer(fragment) else {
+                    continue;
+                };
+                let Frame::Fragment(inner) = parse(SEGMENT, packet.frame()) else {
+                    panic!("{:?}", parse(SEGMENT, packet.frame()));
+                };
+                assert!(inner.header_ok(packet.frame()));
+                let mut give_back = |_, why| panic!("{why:?}");
+                let reassembler = &mut receiver.reassembler;
+                received = reassembler.offer(packet, &inner, Side::A, NOW, &mut give_back);
+            }
+            let received = received.expect("it is whole there");
+            let transport = tcp.l4_offset();
+            assert_eq!(received.frame()[transport..], expected[transport..]);
+            assert_eq!(
+                limit_and_mark(received.frame(), at),
+                limit_and_mark(&expected, at)
+            );
+        }
     }
 }
 
