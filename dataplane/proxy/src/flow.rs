@@ -10,6 +10,7 @@ use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionS
 
 use crate::corners::Over;
 use crate::doubts::Doubts;
+use crate::ends::{Activity, Seen};
 use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::{Identity, Place};
@@ -104,18 +105,12 @@ pub(crate) enum State<B> {
 #[derive(Debug)]
 pub(crate) struct Bypassed {
     pub(crate) code: DecisionCode,
-    pub(crate) active: Instant,
-    /// FINs seen from client and origin, or a reset.
-    pub(crate) client_finished: bool,
-    pub(crate) origin_finished: bool,
+    pub(crate) active: Activity,
+    /// What follows the last number of the client and of the origin.
+    pub(crate) next: [SeqNum; 2],
+    pub(crate) seen: Seen,
     /// Most have none.
     pub(crate) doubts: Option<Box<Doubts>>,
-}
-
-impl Bypassed {
-    pub(crate) fn ended(&self) -> bool {
-        self.client_finished && self.origin_finished
-    }
 }
 
 /// A flow of which nothing passes, recognised until `until`.

@@ -9,6 +9,7 @@
 mod burst;
 mod corners;
 mod doubts;
+mod ends;
 mod fallback;
 mod flow;
 mod gauges;

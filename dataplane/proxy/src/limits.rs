@@ -36,10 +36,16 @@ pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// A bypassed flow on which nothing moves.
 pub const BYPASS_IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// A bypassed flow after both its FINs, or a reset, were seen and its last packet came. Its ends may not have seen them yet:
-/// longer than any of them waits between two retransmissions (Linux: 120 s), or what is left of it would look picked up in
-/// the middle.
+/// A bypassed flow after both its FINs, or a reset with the very number that was due, were seen and its last packet came. Its
+/// ends may not have seen them yet: longer than any of them waits between two retransmissions (Linux: 120 s), or what is left
+/// of it would look picked up in the middle.
 pub const BYPASS_CLOSED_TIMEOUT: Duration = Duration::from_secs(130);
+
+/// How far from where an end of a flow that passes stands a number is taken for its own, bytes.
+pub const PASSING_REACH_BYTES: u32 = 16 * 1024 * 1024;
+
+/// How exactly the time of a flow's last packet is remembered where it passes, microseconds.
+pub const ACTIVITY_STEP_MICROS: u64 = 250_000;
 
 /// From a decision to let a flow pass to the origin's acknowledgement of what was read of it. Then the flow is forgotten; what
 /// comes of it looks picked up in the middle.

@@ -1,12 +1,13 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
 use sluice_flow::Irregularity;
-use sluice_packet::{Frame, Instant, PacketBuf, PathTemplate, TcpFrame, parse};
+use sluice_packet::{Frame, Instant, PacketBuf, PathTemplate, SeqNum, TcpFrame, parse};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
 use crate::corners;
 use crate::doubts::Doubts;
+use crate::ends::{Activity, Seen};
 use crate::flow::{After, Blocked, Bypassed, Flow, State};
 use crate::generation::Resets;
 use crate::identity::{Identity, Place};
@@ -80,7 +81,7 @@ pub(crate) fn pass_or_drop<B: PacketBuf>(
             blocked.on_packet(flow.place, packet, tcp, from_client, now, out);
         }
         State::Bypassed(bypassed) => {
-            bypassed.note_end(tcp, from_client);
+            bypassed.note(tcp, &packet, from_client);
             forward(flow.place, packet, from_client, out);
         }
         _ => forward(flow.place, packet, from_client, out),
@@ -92,9 +93,9 @@ impl Bypassed {
     fn new(code: DecisionCode, now: Now) -> Self {
         Self {
             code,
-            active: now.mono,
-            client_finished: false,
-            origin_finished: false,
+            active: Activity::at(now.mono),
+            next: [SeqNum::default(); 2],
+            seen: Seen::default(),
             doubts: None,
         }
     }
@@ -118,9 +119,9 @@ impl Bypassed {
             charged = true;
             self.doubts.take_if(|doubts| doubts.are_over());
         }
-        self.active = now.mono;
+        self.active = Activity::at(now.mono);
         let before = self.ended();
-        self.note_end(tcp, from_client);
+        self.note(tcp, &packet, from_client);
         forward(place, packet, from_client, out);
         // The alarm comes earlier only when the flow has just ended, or is known to have.
         if charged || self.ended() && !before {
@@ -128,12 +129,6 @@ impl Bypassed {
         } else {
             After::Undisturbed
         }
-    }
-
-    /// A packet that is forwarded may be the last one of its sender.
-    fn note_end(&mut self, tcp: &TcpFrame, from_client: bool) {
-        self.client_finished |= tcp.flags.rst() || (tcp.flags.fin() && from_client);
-        self.origin_finished |= tcp.flags.rst() || (tcp.flags.fin() && !from_client);
     }
 
     /// When something is due: the flow is forgotten, or a number that was watched on its addresses and ports is.
@@ -145,11 +140,12 @@ impl Bypassed {
 
     /// When the flow is forgotten.
     fn until(&self) -> Instant {
+        let active = self.active.instant();
         // An end that the origin may not have seen is none.
         match self.unconfirmed().map(Unconfirmed::until) {
-            Some(until) => until.min(self.active + BYPASS_IDLE_TIMEOUT),
-            None if self.ended() => self.active + BYPASS_CLOSED_TIMEOUT,
-            None => self.active + BYPASS_IDLE_TIMEOUT,
+            Some(until) => until.min(active + BYPASS_IDLE_TIMEOUT),
+            None if self.ended() => active + BYPASS_CLOSED_TIMEOUT,
+            None => active + BYPASS_IDLE_TIMEOUT,
         }
     }
 
@@ -250,10 +246,12 @@ fn bypass<B: PacketBuf>(
     let mut bypassed = Bypassed::new(code, now);
     let passes = State::Over(corners::Over { until: now.mono });
     if let State::Holding(mut holding) = core::mem::replace(&mut flow.state, passes) {
-        bypassed.origin_finished = holding.origin_finished;
+        if holding.origin_finished {
+            bypassed.origin_has_finished();
+        }
         for packet in holding.hold.release() {
             if let Frame::Tcp(tcp) = parse(flow.place.segment, packet.frame()) {
-                bypassed.note_end(&tcp, true);
+                bypassed.note(&tcp, &packet, true);
             }
             forward(flow.place, packet, true, out);
         }

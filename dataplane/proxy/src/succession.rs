@@ -10,6 +10,7 @@ use sluice_packet::{Instant, PacketBuf, SeqNum, Side, TcpFrame};
 use sluice_telemetry::{Counter, DropReason, Verdict};
 use smallvec::SmallVec;
 
+use crate::ends::Activity;
 use crate::flow::{Bypassed, Flow, State};
 use crate::identity::{Identity, Place};
 use crate::limits::{SUCCESSOR_SYNS_MAX, SUCCESSOR_TIMEOUT, SUCCESSOR_WINDOW_BYTES};
@@ -195,7 +196,7 @@ impl<B: PacketBuf> Worker<B> {
             None => true,
         };
         if passes {
-            bypassed.active = now.mono;
+            bypassed.active = Activity::at(now.mono);
             passing::forward(flow.place, packet, true, out);
         } else {
             out.discard(packet, DropReason::IrregularSegment);

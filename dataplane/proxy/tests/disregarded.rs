@@ -8,7 +8,7 @@ use std::time::Duration;
 use sluice_packet::{Side, TcpFlags};
 use sluice_proxy::limits;
 use sluice_telemetry::{Counter, DropReason, Verdict};
-use world::script::{ACK, BEGINNING, C, FIN, NONE, O, RST, SYN, Script};
+use world::script::{ACK, BEGINNING, C, FIN, NONE, O, RST, SYN, Script, flows_after};
 
 #[test]
 fn e105_what_the_client_does_not_take_of_the_origin_decides_nothing() {
@@ -225,4 +225,62 @@ fn e113_only_so_many_syns_are_watched_on_a_flow_that_passes() {
     script.pass(Side::A, last + 1, O + 70_001, ACK, b"");
     script.stop(Side::A, last + 1, O + 70_001, ACK, BEGINNING);
     assert_eq!(script.world.out.events.len(), 0, "it is held");
+}
+
+/// What is remembered of a flow that passes once it is over is forgotten after this.
+const CLOSED: Duration = Duration::from_secs(limits::BYPASS_CLOSED_TIMEOUT.as_secs() + 1);
+
+#[test]
+fn p96_e113_a_forged_end_of_a_flow_that_passes_does_not_make_it_forgotten() {
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+    //= type=test
+    //# If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
+    let mut damaged = bypassed();
+    let mut reset = damaged.frame(Side::A, C + 1, NONE, RST, b"");
+    let checksum = reset.len() - 4;
+    reset[checksum] ^= 1;
+    damaged.give(Side::A, reset);
+
+    let mut forged = bypassed();
+    for seq in [C, C + 2, C + 1_000, C + 70_000, C - 70_000, C + 0x8000_0000] {
+        forged.pass(Side::A, seq, NONE, RST, b"");
+        forged.pass(Side::B, O + 6 + seq.0, NONE, RST, b"");
+    }
+    let mut finished = bypassed();
+    finished.pass(Side::A, C + 0x4000_0000, O + 7, ACK | FIN, b"");
+    finished.pass(Side::A, C + 1, O + 0x4000_0000, ACK | FIN, b"");
+    finished.pass(Side::B, O + 0x4000_0000, C + 1, ACK | FIN, b"");
+    finished.pass(Side::B, O + 7, C + 0x4000_0000, ACK | FIN, b"");
+
+    // An end that goes on did not take it for a reset.
+    let mut goes_on = bypassed();
+    goes_on.pass(Side::A, C + 1, NONE, RST, b"");
+    goes_on.pass(Side::B, O + 7, C + 1, ACK, b"");
+
+    for mut script in [damaged, forged, finished, goes_on] {
+        assert_eq!(flows_after(&mut script, CLOSED), 1);
+        // It is the same flow still: nothing is logged anew.
+        script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
+        assert_eq!(script.world.out.events.len(), 0);
+        assert_eq!(flows_after(&mut script, CLOSED), 1);
+    }
+}
+
+#[test]
+fn p96_a_reset_with_the_number_that_is_due_ends_a_flow_that_passes() {
+    for (from, seq) in [(Side::A, C + 1), (Side::B, O + 7)] {
+        let mut script = bypassed();
+        script.pass(from, seq, NONE, RST, b"");
+        assert_eq!(flows_after(&mut script, CLOSED), 0);
+    }
+    // Both ends' FINs, the second one again, and a reset behind text.
+    let mut script = bypassed();
+    script.pass(Side::A, C + 1, O + 7, ACK | FIN, b"bye");
+    script.pass(Side::B, O + 7, C + 5, ACK | FIN, b"");
+    script.pass(Side::B, O + 7, C + 5, ACK | FIN, b"");
+    assert_eq!(flows_after(&mut script, CLOSED), 0);
+    let mut script = bypassed();
+    script.pass(Side::A, C + 1, O + 7, ACK, b"text");
+    script.pass(Side::A, C + 5, O + 7, RST | ACK, b"");
+    assert_eq!(flows_after(&mut script, CLOSED), 0);
 }

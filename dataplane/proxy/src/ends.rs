@@ -1,0 +1,110 @@
+//! Where the ends of a flow that passes stand, and whether it is over.
+//!
+//! A flow that is over is forgotten soon, and what comes of it then looks picked up in the middle. So nobody may end it from
+//! outside: a reset counts if it has the very number that its receiver waits for (RFC 5961 section 3.2), and only until an end
+//! goes on; a FIN if both its numbers are near where the ends stand.
+
+use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame};
+
+use crate::flow::Bypassed;
+use crate::limits::{ACTIVITY_STEP_MICROS, PASSING_REACH_BYTES};
+
+/// What is known of a flow that passes: bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seen(u8);
+
+impl Seen {
+    /// Where this end stands: the client (0) or the origin (1).
+    const NUMBER: [Self; 2] = [Self(1 << 0), Self(1 << 1)];
+    /// The FIN of this end.
+    const FIN: [Self; 2] = [Self(1 << 2), Self(1 << 3)];
+    /// A reset, and nothing since.
+    const RESET: Self = Self(1 << 4);
+
+    const fn has(self, bits: Self) -> bool {
+        self.0 & bits.0 == bits.0
+    }
+
+    const fn set(&mut self, bits: Self) {
+        self.0 |= bits.0;
+    }
+
+    const fn clear(&mut self, bits: Self) {
+        self.0 &= !bits.0;
+    }
+}
+
+/// When a packet last came, in steps of [`ACTIVITY_STEP_MICROS`], rounded up: four bytes last for decades.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Activity(u32);
+
+impl Activity {
+    pub(crate) fn at(now: Instant) -> Self {
+        Self(u32::try_from(now.micros().div_ceil(ACTIVITY_STEP_MICROS)).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn instant(self) -> Instant {
+        Instant::from_micros(u64::from(self.0) * ACTIVITY_STEP_MICROS)
+    }
+}
+
+impl Bypassed {
+    /// Both ends have finished, or one has reset the connection and neither goes on.
+    pub(crate) fn ended(&self) -> bool {
+        let [client, origin] = Seen::FIN;
+        self.seen.has(Seen::RESET) || self.seen.has(client) && self.seen.has(origin)
+    }
+
+    /// The origin's FIN was seen before the flow passed.
+    pub(crate) fn origin_has_finished(&mut self) {
+        let [_, origin] = Seen::FIN;
+        self.seen.set(origin);
+    }
+
+    /// A packet that is forwarded: where its sender stands, and whether it is its last one.
+    pub(crate) fn note(&mut self, tcp: &TcpFrame, packet: &impl PacketBuf, from_client: bool) {
+        let [client, origin] = &mut self.next;
+        let [client_number, origin_number] = Seen::NUMBER;
+        let [client_fin, origin_fin] = Seen::FIN;
+        let (next, known, fin, other, other_known) = if from_client {
+            (client, client_number, client_fin, origin, origin_number)
+        } else {
+            (origin, origin_number, origin_fin, client, client_number)
+        };
+        let flags = tcp.flags;
+        if flags.rst() {
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+            //# If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
+            //# then TCP MUST reset the connection.
+            if self.seen.has(known) && tcp.seq == *next && tcp.intact(packet) {
+                self.seen.set(Seen::RESET);
+            }
+            return;
+        }
+        self.seen.clear(Seen::RESET);
+        let near = |number: SeqNum, stands: SeqNum| {
+            number.distance(stands).unsigned_abs() < PASSING_REACH_BYTES
+        };
+        if self.seen.has(known) && !near(tcp.seq, *next)
+            || flags.ack() && self.seen.has(other_known) && !near(tcp.ack, *other)
+            || flags.fin() && !tcp.intact(packet)
+        {
+            return;
+        }
+        let text = u32::try_from(tcp.payload_len()).unwrap_or(u32::MAX);
+        let end = tcp.seq + text + u32::from(flags.syn()) + u32::from(flags.fin());
+        *next = if self.seen.has(known) {
+            next.max(end)
+        } else {
+            end
+        };
+        self.seen.set(known);
+        if flags.ack() && !self.seen.has(other_known) {
+            *other = tcp.ack;
+            self.seen.set(other_known);
+        }
+        if flags.fin() {
+            self.seen.set(fin);
+        }
+    }
+}
