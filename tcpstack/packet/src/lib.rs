@@ -43,7 +43,7 @@ pub use normalise::{Normalised, normalise_syn};
 pub use opaque::Opaque;
 pub use options::{SackBlock, SackBlocks, TcpOptions, Timestamps};
 pub use path::{LinkHeader, LinkTemplate, PathTemplate};
-pub use rss::{SYMMETRIC_RSS_KEY, fragment_hash, symmetric_hash, toeplitz};
+pub use rss::{CoreSpread, SYMMETRIC_RSS_KEY, fragment_hash, symmetric_hash, toeplitz};
 pub use segment::{SegmentId, Side};
 pub use seq::SeqNum;
 pub use tcp::{TcpFlags, TcpSegment};

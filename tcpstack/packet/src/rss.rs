@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::{FlowKey, FragmentKey};
+use crate::{FlowKey, FragmentKey, Frame};
 
 /// The Toeplitz key that gives both directions of a flow one hash: 0x6d5a over and over (Woo and Park, "Scalable TCP
 /// Session Monitoring with Symmetric Receive-side Scaling"). What ports are programmed with.
@@ -59,6 +59,46 @@ pub fn fragment_hash(key: &FragmentKey) -> u32 {
         .wrapping_add(key.identification.wrapping_mul(0x9e37_79b1));
     let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b);
     mixed ^ mixed >> 13
+}
+
+/// Which core a frame is for: what a port whose table of hashes repeats the cores one after the other makes of a plain TCP
+/// segment, and for everything that no port understands the core that belongs to it nevertheless.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct CoreSpread {
+    entries: u16,
+    cores: u16,
+}
+
+impl CoreSpread {
+    /// Over `cores` cores, by a table of `entries` entries, rounded down to a power of two. Of either there is at least one.
+    #[must_use]
+    pub fn new(entries: u16, cores: u16) -> Self {
+        Self {
+            entries: 1 << entries.max(1).ilog2(),
+            cores: cores.max(1),
+        }
+    }
+
+    /// The core of a hash. A port's table of a multiple of as many entries says the same of each of its own.
+    #[must_use]
+    pub fn core_of(self, hash: u32) -> u16 {
+        let entry = hash & u32::from(self.entries - 1);
+        // Less than `cores`.
+        u16::try_from(entry % u32::from(self.cores)).unwrap_or_default()
+    }
+
+    /// The core of a frame. Both directions of a flow have one, which gets the ICMP errors about it too; the fragments of a
+    /// datagram meet on one, which gives the whole to its flow's. What is none of these may stay where it is.
+    #[must_use]
+    pub fn owner(self, frame: &Frame) -> Option<u16> {
+        let hash = match frame {
+            Frame::Tcp(tcp) => symmetric_hash(&tcp.key),
+            Frame::IcmpError(error) => symmetric_hash(&error.key),
+            Frame::Fragment(fragment) => fragment_hash(&fragment.key),
+            Frame::Other(_) => return None,
+        };
+        Some(self.core_of(hash))
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +159,24 @@ mod tests {
                 "{source} -> {destination}"
             );
         }
+    }
+
+    #[test]
+    fn a_longer_table_says_the_same_and_cores_have_even_shares() {
+        for cores in [1, 2, 3, 5, 16] {
+            let spread = CoreSpread::new(128, cores);
+            let mut shares = vec![0; usize::from(cores)];
+            for hash in 0..0x1_0000 {
+                let core = spread.core_of(hash);
+                shares[usize::from(core)] += 1;
+                // A port with 512 entries looks at nine bits; its entry has the number of the core of that entry.
+                assert_eq!(spread.core_of(hash & 511), core);
+            }
+            let (least, most) = (shares.iter().min(), shares.iter().max());
+            assert!(most.unwrap() - least.unwrap() <= 512, "{shares:?}");
+        }
+        assert_eq!(CoreSpread::new(100, 2), CoreSpread::new(64, 2));
+        assert_eq!(CoreSpread::new(0, 0).core_of(u32::MAX), 0);
     }
 
     proptest! {
