@@ -24,6 +24,8 @@ pub(crate) struct Wire<'core> {
     pool: Mempool,
     /// Buffers of segments that ports are to cut, where a port does.
     large: Option<Mempool>,
+    /// One of them, for the next such segment: what was promised room for is not lost because other cores had the last.
+    large_at_hand: Option<Mbuf>,
     stats: CoreStats<'core>,
     events: EventProducer,
     helpers: HelperPort,
@@ -75,6 +77,7 @@ impl<'core> Wire<'core> {
             ports,
             pool,
             large,
+            large_at_hand: None,
             stats,
             events,
             helpers,
@@ -231,12 +234,26 @@ fn room(pool: &Mempool) -> usize {
 }
 
 impl Wire<'_> {
-    /// A buffer of `len` bytes for a frame that leaves by that port. `Err` says whether to count it as sent.
-    fn blank(&mut self, position: usize, len: usize, pool: Mempool) -> Result<Mbuf, bool> {
+    /// Whether a buffer for a segment that a port is to cut is at hand.
+    fn has_large(&mut self) -> bool {
+        if self.large_at_hand.is_none() {
+            self.large_at_hand = self.large.and_then(|pool| pool.alloc());
+        }
+        self.large_at_hand.is_some()
+    }
+
+    /// A buffer of `len` bytes for a frame that leaves by that port, a large one if the port may cut it. `Err` says whether to
+    /// count it as sent.
+    fn blank(&mut self, position: usize, len: usize, may_be_cut: bool) -> Result<Mbuf, bool> {
         if self.room_at(position) == 0 {
             return Err(false);
         }
-        let Some(mut packet) = pool.alloc() else {
+        let buffer = if may_be_cut && len > room(&self.pool) && self.has_large() {
+            self.large_at_hand.take()
+        } else {
+            self.pool.alloc()
+        };
+        let Some(mut packet) = buffer else {
             self.stats.add(Counter::NoBuffer, 1);
             return Err(false);
         };
@@ -265,7 +282,7 @@ impl Effects for Wire<'_> {
         write: &mut dyn FnMut(&mut [u8]) -> usize,
     ) -> bool {
         let position = port_position(segment, to);
-        match self.blank(position, len, self.pool) {
+        match self.blank(position, len, false) {
             Ok(mut packet) => {
                 let written = write(packet.frame_mut());
                 self.send_written(position, packet, written);
@@ -279,18 +296,16 @@ impl Effects for Wire<'_> {
         self.room_at(port_position(segment, to))
     }
 
-    fn finishing(&self, segment: SegmentId, to: Side) -> Finishing {
-        match self
-            .ports
-            .get(port_position(segment, to))
-            .map(|port| &port.tx)
-        {
-            Some(Transmit::Own(queue)) => Finishing {
-                checksums: queue.offloads().tx_checksum,
-                cuts: queue.offloads().tx_segmentation && self.large.is_some(),
-            },
-            // The core that has the port's queue takes frames as they are.
-            Some(Transmit::Core(_)) | None => Finishing::default(),
+    fn finishing(&mut self, segment: SegmentId, to: Side) -> Finishing {
+        let port = self.ports.get(port_position(segment, to));
+        // The core that has another port's queue takes frames as they are.
+        let Some(Transmit::Own(queue)) = port.map(|port| &port.tx) else {
+            return Finishing::default();
+        };
+        let offloads = queue.offloads();
+        Finishing {
+            checksums: offloads.tx_checksum,
+            cuts: offloads.tx_segmentation && self.has_large(),
         }
     }
 
@@ -302,11 +317,7 @@ impl Effects for Wire<'_> {
         write: &mut WriteUnfinished<'_>,
     ) -> bool {
         let position = port_position(segment, to);
-        let pool = match self.large {
-            Some(large) if len > room(&self.pool) => large,
-            _ => self.pool,
-        };
-        match self.blank(position, len, pool) {
+        match self.blank(position, len, true) {
             Ok(mut packet) => {
                 if let Some((written, left)) = write(packet.frame_mut()) {
                     packet.leave_unfinished(left);

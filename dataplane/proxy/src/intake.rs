@@ -147,7 +147,7 @@ impl<O: Effects> Effects for Frames<'_, O> {
         self.0.room(segment, to)
     }
 
-    fn finishing(&self, segment: SegmentId, to: Side) -> Finishing {
+    fn finishing(&mut self, segment: SegmentId, to: Side) -> Finishing {
         self.0.finishing(segment, to)
     }
 

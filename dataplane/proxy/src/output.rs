@@ -22,13 +22,14 @@ pub trait Effects {
         usize::MAX
     }
 
-    /// What the port on that side finishes of the frames written for it.
-    fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {
+    /// What the port on that side finishes of the next frame written for it. That it cuts is said only while a buffer for a
+    /// segment to be cut is at hand.
+    fn finishing(&mut self, _segment: SegmentId, _to: Side) -> Finishing {
         Finishing::default()
     }
 
     /// Like [`emit`](Self::emit), for a frame that the port finishes as it said in [`finishing`](Self::finishing). `write`
-    /// returns the bytes written and where the headers are. False also when no buffer is large enough.
+    /// returns the bytes written and where the headers are.
     fn emit_unfinished(
         &mut self,
         _segment: SegmentId,

@@ -36,6 +36,22 @@ fn d128_a_port_that_takes_few_frames_loses_none_of_what_is_gathered_for_it() {
 }
 
 #[test]
+fn d128_a_port_that_cuts_and_has_no_large_buffer_loses_none_of_what_is_cut_for_it() {
+    let reply = vec![b'r'; 500_000];
+    for (places, large_buffers) in [(1, 0), (3, 0), (5, 2), (7, 10)] {
+        let mut world = world(&reply);
+        world.out.ports_finish = true;
+        world.out.places = Some(places);
+        world.out.large_buffers = Some(large_buffers);
+        world.run(Duration::from_secs(60));
+        assert!(world.client.heard == reply, "{}", world.client.heard.len());
+        assert_eq!(world.out.cut, large_buffers, "{places} places");
+        let lost = Counter::Drop(DropReason::NoBuffer);
+        assert_eq!(world.count(lost), 0, "{places} places");
+    }
+}
+
+#[test]
 fn d128_a_session_with_nothing_to_send_does_not_wait_for_a_full_port() {
     let reply = vec![b'r'; 10_000];
     let mut world = world(&reply);

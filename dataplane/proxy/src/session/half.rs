@@ -54,13 +54,17 @@ impl Way<'_> {
         written
     }
 
-    /// One large segment, for the port to cut. False when there was no buffer large enough.
+    /// One large segment, for the port to cut. False when it was lost for want of a buffer.
     fn send_uncut(&self, outgoing: &Outgoing<'_>, out: &mut dyn Effects) -> bool {
         let len = self.len(&outgoing.segment, 0);
-        out.emit_unfinished(self.segment, self.side, len, &mut |buffer| {
+        let written = out.emit_unfinished(self.segment, self.side, len, &mut |buffer| {
             sluice_packet::emit_unfinished(buffer, self.path, &outgoing.segment, &[], outgoing.cut)
                 .ok()
-        })
+        });
+        if !written {
+            out.count(Counter::Drop(DropReason::NoBuffer), 1);
+        }
+        written
     }
 
     fn len(&self, head: &TcpSegment<'_>, rest: usize) -> usize {
@@ -109,11 +113,6 @@ impl Half {
     /// Writes what may go now. False when there is more than the port took.
     fn offer(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) -> bool {
         let path = &self.path;
-        let finishing = if path.outer().is_none() {
-            out.finishing(segment, self.side)
-        } else {
-            Finishing::default()
-        };
         let mut taken = true;
         while taken {
             let room = out.room(segment, self.side);
@@ -121,6 +120,11 @@ impl Half {
                 taken = !self.tcp.may_transmit();
                 break;
             }
+            let finishing = if path.outer().is_none() {
+                out.finishing(segment, self.side)
+            } else {
+                Finishing::default()
+            };
             // What the port cuts takes one place, and what is cut here one for each piece.
             let bytes_max = if finishing.cuts {
                 LARGE_SEGMENT_BYTES_MAX
@@ -138,11 +142,10 @@ impl Half {
                 path,
                 finishing,
             };
-            if outgoing.cut > 0 && finishing.cuts && way.send_uncut(&outgoing, out) {
-                continue;
-            }
             if outgoing.cut == 0 {
                 taken = way.send(&outgoing.segment, outgoing.rest, out);
+            } else if finishing.cuts {
+                taken = way.send_uncut(&outgoing, out);
             } else {
                 for piece in outgoing.pieces() {
                     taken &= way.send(&piece, &[], out);

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use sluice_flow::Packet;
 use sluice_packet::{
-    Frame, PathTemplate, SegmentId, Side, TcpFlags, TcpSegment, TestBuf, Unfinished, emit, parse,
+    CoreSpread, Frame, PacketBuf, PathTemplate, SegmentId, Side, TcpFlags, TcpSegment, TestBuf,
+    Unfinished, emit, parse,
 };
 use sluice_proxy::{Effects, Finishing, ForgeJob, Output, WriteUnfinished};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
@@ -26,6 +28,12 @@ pub struct Out {
     pub ports_finish: bool,
     /// Segments that the ports have cut.
     pub cut: u64,
+    /// Buffers for segments to be cut; however many are needed if none.
+    pub large_buffers: Option<u64>,
+    /// Which of several cores this is, and how frames are dealt out to them.
+    pub core: Option<(u16, CoreSpread)>,
+    /// What was put together here for another core.
+    pub handed: VecDeque<(Side, Packet<TestBuf>)>,
     counters: BTreeMap<usize, u64>,
 }
 
@@ -66,10 +74,10 @@ impl Effects for Out {
         self.places_left()
     }
 
-    fn finishing(&self, _segment: SegmentId, _to: Side) -> Finishing {
+    fn finishing(&mut self, _segment: SegmentId, _to: Side) -> Finishing {
         Finishing {
             checksums: self.ports_finish,
-            cuts: self.ports_finish,
+            cuts: self.ports_finish && self.large_buffers.is_none_or(|most| self.cut < most),
         }
     }
 
@@ -81,7 +89,7 @@ impl Effects for Out {
         write: &mut WriteUnfinished<'_>,
     ) -> bool {
         assert!(self.ports_finish, "nobody said that they do");
-        if self.no_buffers {
+        if self.no_buffers || self.places_left() == 0 {
             return false;
         }
         let mut frame = vec![0; len];
@@ -92,6 +100,7 @@ impl Effects for Out {
             self.frames.push_back((to, frame));
         } else {
             self.cut += 1;
+            assert!(self.large_buffers.is_none_or(|most| self.cut <= most));
             self.frames
                 .extend(cut(&frame, left).into_iter().map(|frame| (to, frame)));
         }
@@ -127,6 +136,23 @@ impl Output<TestBuf> for Out {
     fn discard(&mut self, _packet: TestBuf, reason: DropReason) {
         self.discarded.push(reason);
         self.count(Counter::Drop(reason), 1);
+    }
+
+    fn reassembled(
+        &mut self,
+        segment: SegmentId,
+        from: Side,
+        packet: Packet<TestBuf>,
+    ) -> Option<Packet<TestBuf>> {
+        if let Some((here, spread)) = self.core
+            && spread
+                .owner(&parse(segment, packet.frame()))
+                .is_some_and(|owner| owner != here)
+        {
+            self.handed.push_back((from, packet));
+            return None;
+        }
+        Some(packet)
     }
 }
 
