@@ -119,6 +119,7 @@ const FUNCTIONS: &str = "dpdk_shim_.*\
     |rte_eth_(dev_count_avail|dev_get_port_by_name|dev_get_name_by_port|dev_info_get|dev_socket_id|dev_is_valid_port)\
     |rte_eth_(dev_configure|dev_adjust_nb_rx_tx_desc|rx_queue_setup|tx_queue_setup|dev_start|dev_stop|dev_close)\
     |rte_eth_(dev_set_mtu|dev_get_mtu|promiscuous_enable|promiscuous_get|allmulticast_enable|macaddr_get|stats_get|stats_reset)\
+    |rte_eth_dev_rss_reta_(update|query)\
     |rte_eth_(rx_burst|tx_burst|tx_prepare)";
 
 fn compile(out: &Path, cflags: &[String]) -> Result<(), String> {

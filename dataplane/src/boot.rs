@@ -25,7 +25,7 @@ use crate::helpers::Helpers;
 use crate::limits::{
     COMMANDS_MAX, DATA_ROOM_BYTES_MIN, LARGE_DATA_ROOM_BYTES, LARGE_POOL_PACKETS,
     PACKET_OVERHEAD_BYTES, POOL_CACHE_PACKETS, POOL_PACKETS_MAX, POOL_PACKETS_MIN,
-    POOL_SHARE_PERCENT,
+    POOL_SHARE_PERCENT, SPREAD_ENTRIES_DEFAULT,
 };
 use crate::ports::{self, OpenPort, PortPlan, Spread};
 use crate::status::say;
@@ -146,9 +146,8 @@ pub(crate) fn boot(
     let (helpers, helper_ports) = Helpers::start(settings.cores.len(), &affinity)?;
     let mut meshes = match ports.spread {
         Spread::OneCore => Vec::new(),
-        Spread::ByPorts | Spread::InSoftware => {
-            Mesh::between(settings.cores.len(), ports.spread == Spread::InSoftware)
-        }
+        Spread::ByPorts { entries } => Mesh::between(settings.cores.len(), entries),
+        Spread::InSoftware => Mesh::between(settings.cores.len(), SPREAD_ENTRIES_DEFAULT),
     }
     .into_iter();
     let clock = Clock::start(&eal);
@@ -179,7 +178,6 @@ pub(crate) fn boot(
             events,
             helpers,
             mesh: meshes.next(),
-            deal: ports.spread == Spread::InSoftware,
             commands: taken,
             adopted: Arc::clone(&adopted),
             buffers: buffers.clone(),

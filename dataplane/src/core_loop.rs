@@ -69,8 +69,6 @@ pub(crate) struct Core {
     pub(crate) helpers: HelperPort,
     /// The other cores, if frames change cores.
     pub(crate) mesh: Option<Mesh>,
-    /// Whether frames must be dealt out by their flow's hash.
-    pub(crate) deal: bool,
     /// What the main loop wants.
     pub(crate) commands: Receiver<Command>,
     /// The generation it decides by, for the main loop.
@@ -105,7 +103,6 @@ struct Turn<'core> {
     places: Vec<(SegmentId, Side)>,
     stats: CoreStats<'core>,
     mesh: Option<&'core Mesh>,
-    deal: bool,
     first: bool,
     pool: Mempool,
     commands: Receiver<Command>,
@@ -132,7 +129,6 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         events,
         helpers,
         mesh,
-        deal,
         commands,
         adopted,
         buffers,
@@ -178,7 +174,7 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         helpers,
         mesh.as_ref(),
     );
-    let seeded_by_hardware = matches!(worker.random_source(), Source::Rdrand);
+    let seeded_by_hardware = matches!(random_source(&worker), Source::Rdrand);
     let mut turn = Turn {
         worker,
         wire,
@@ -186,7 +182,6 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         places,
         stats: cells,
         mesh: mesh.as_ref(),
-        deal,
         first: position == 0,
         pool,
         commands,
@@ -236,6 +231,15 @@ fn poll_until(stop: &AtomicBool, turn: &mut Turn<'_>, clock: &mut CoreClock, mut
     let now = clock.at(cycles());
     turn.worker.shutdown(now, &mut turn.wire);
     while turn.wire.flush() {}
+}
+
+/// What seeds this core's random numbers: those of its leaves, and those that its thread draws for handshakes, which are
+/// many more. Of two the one that RDRAND does not seed.
+fn random_source(worker: &Worker<Mbuf>) -> Source {
+    match sluice_random::source() {
+        Ok(Source::Rdrand) | Err(_) => worker.random_source(),
+        Ok(other) => other,
+    }
 }
 
 impl Turn<'_> {
@@ -340,8 +344,7 @@ impl Turn<'_> {
 
     /// A frame from a port: back if it is this core's, else to the flow's own core.
     fn deal(&mut self, port: usize, segment: SegmentId, packet: Mbuf) -> Option<Mbuf> {
-        if self.deal
-            && let Some(mesh) = self.mesh
+        if let Some(mesh) = self.mesh
             && let Some(owner) = mesh.owner_elsewhere(segment, packet.frame())
         {
             if let Err(packet) = mesh.give(owner, Handoff::Received { port, packet }) {
@@ -411,7 +414,7 @@ impl Turn<'_> {
         }
         // Words that fail at the start are not used at all; a generator that lost them while in use is another matter.
         let unhealthy = matches!(
-            self.worker.random_source(),
+            random_source(&self.worker),
             Source::System(HardwareFault::Unhealthy(_))
         );
         if unhealthy && self.seeded_by_hardware {

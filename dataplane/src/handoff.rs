@@ -3,7 +3,7 @@
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dpdk::Mbuf;
 use sluice_flow::Packet;
-use sluice_packet::{Frame, SegmentId, Side, fragment_hash, parse, symmetric_hash};
+use sluice_packet::{CoreSpread, SegmentId, Side, parse};
 
 use crate::limits::HANDOFF_PACKETS_MAX;
 
@@ -39,15 +39,15 @@ pub(crate) enum Handoff {
 #[derive(Debug)]
 pub(crate) struct Mesh {
     position: usize,
-    /// Owners are found in software; else the ports know them.
-    deals: bool,
+    spread: CoreSpread,
     mine: Receiver<Handoff>,
     cores: Vec<Sender<Handoff>>,
 }
 
 impl Mesh {
-    /// Bounded queues between `cores` cores, one end each. `deals` says that owners are found in software.
-    pub(crate) fn between(cores: usize, deals: bool) -> Vec<Self> {
+    /// Bounded queues between `cores` cores, one end each, over which flows are spread by a table of so many entries.
+    pub(crate) fn between(cores: usize, entries: u16) -> Vec<Self> {
+        let spread = CoreSpread::new(entries, u16::try_from(cores).unwrap_or(u16::MAX));
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..cores).map(|_| bounded(HANDOFF_PACKETS_MAX)).unzip();
         receivers
@@ -55,29 +55,19 @@ impl Mesh {
             .enumerate()
             .map(|(position, mine)| Self {
                 position,
-                deals,
+                spread,
                 mine,
                 cores: senders.clone(),
             })
             .collect()
     }
 
-    /// The core that owns the flow of a frame, if that is another one. Both directions of a flow have one owner, who gets the
-    /// ICMP errors about it too; the fragments of a datagram meet on one core, which gives the whole to its flow's owner.
-    /// What is none of these stays where it was received.
+    /// The core that owns the flow of a frame, if that is another one. What belongs to no flow stays where it was received.
+    ///
+    /// This is asked whatever port received the frame. One that spreads flows itself spares the handing over of most of
+    /// them, but it knows nothing of tunnels, fragments and what an ICMP error is about, and may know little of VLANs.
     pub(crate) fn owner_elsewhere(&self, segment: SegmentId, frame: &[u8]) -> Option<usize> {
-        if !self.deals {
-            return None;
-        }
-        let hash = match parse(segment, frame) {
-            Frame::Tcp(tcp) => symmetric_hash(&tcp.key),
-            Frame::IcmpError(error) => symmetric_hash(&error.key),
-            Frame::Fragment(fragment) => fragment_hash(&fragment.key),
-            Frame::Other(_) => return None,
-        };
-        // The upper bits of the product spread over any number of cores, not only powers of two.
-        let share = (u64::from(hash) * self.cores.len() as u64) >> 32;
-        let owner = usize::try_from(share).unwrap_or(0);
+        let owner = usize::from(self.spread.owner(&parse(segment, frame))?);
         (owner != self.position).then_some(owner)
     }
 
@@ -108,6 +98,7 @@ impl Mesh {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::SPREAD_ENTRIES_DEFAULT;
 
     /// An Ethernet frame with an empty TCP segment over IPv4.
     fn tcp_frame(source: ([u8; 4], u16), destination: ([u8; 4], u16)) -> Vec<u8> {
@@ -124,7 +115,7 @@ mod tests {
     #[test]
     fn both_directions_of_a_flow_have_one_owner_and_flows_are_spread() {
         let cores = 3;
-        let mesh = Mesh::between(cores, true);
+        let mesh = Mesh::between(cores, SPREAD_ENTRIES_DEFAULT);
         let mut owned = vec![0; cores];
         for port in 1_024..4_096_u16 {
             let client = ([10, 201, 1, 2], port);
@@ -142,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_no_tcp_stays() {
-        let mesh = Mesh::between(2, true);
+        let mesh = Mesh::between(2, SPREAD_ENTRIES_DEFAULT);
         let mut arp = vec![0xff; 12];
         arp.extend([0x08, 0x06]);
         arp.extend([0; 46]);
@@ -170,7 +161,7 @@ mod tests {
     #[test]
     fn e111_fragments_of_one_datagram_meet_and_datagrams_are_spread() {
         let cores = 3;
-        let mesh = Mesh::between(cores, true);
+        let mesh = Mesh::between(cores, SPREAD_ENTRIES_DEFAULT);
         let mut owned = vec![0; cores];
         let owner = |frame: &[u8]| mesh[0].owner_elsewhere(SegmentId(0), frame).unwrap_or(0);
         for identification in 0..3_072 {
@@ -188,7 +179,7 @@ mod tests {
     #[test]
     fn p94_an_icmp_error_goes_to_the_owner_of_the_flow_it_is_about() {
         let cores = 5;
-        let mesh = Mesh::between(cores, true);
+        let mesh = Mesh::between(cores, SPREAD_ENTRIES_DEFAULT);
         for port in 1_024..1_100_u16 {
             let quoted = tcp_frame(([10, 201, 1, 2], port), ([10, 201, 2, 2], 443));
             let mut error = quoted[..14].to_vec();

@@ -8,6 +8,9 @@ pub(crate) const TX_PENDING_PACKETS_MAX: usize = 128;
 /// Frames on their way from the core that received them to the core that owns their flow, per core.
 pub(crate) const HANDOFF_PACKETS_MAX: usize = 4_096;
 
+/// Entries of the table by which hashes are spread over cores, where the ports have none: as many as common ports have.
+pub(crate) const SPREAD_ENTRIES_DEFAULT: u16 = 128;
+
 /// Frames a core takes from other cores in one turn.
 pub(crate) const HANDOFF_PACKETS_PER_TURN: usize = 64;
 

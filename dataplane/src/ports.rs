@@ -9,14 +9,15 @@ use std::path::Path;
 use dpdk::{Eal, Mempool, Offloads, Port, PortConfig, PortInfo, RunningPort, RxQueue, TxQueue};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::thread::CapabilitySet;
-use sluice_packet::{SegmentId, Side};
+use sluice_packet::{CoreSpread, SegmentId, Side};
 use sluice_schema::{Appliance, PortAddress};
 
 use crate::failure::StartFailure;
 use crate::limits::{
     AF_PACKET_FRAME_BYTES_MIN, AF_PACKET_FRAMES, AF_PACKET_HEADER_BYTES, FRAME_OVERHEAD_BYTES,
-    MTU_BYTES_DEFAULT, MTU_BYTES_MAX, PAGE_BYTES,
+    MTU_BYTES_DEFAULT, MTU_BYTES_MAX, PAGE_BYTES, SPREAD_ENTRIES_DEFAULT,
 };
+use crate::status::say;
 
 /// How one port will be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +98,12 @@ pub(crate) enum Transmit {
 pub(crate) enum Spread {
     /// There is one core.
     OneCore,
-    /// The ports do it: a queue per core and the symmetric key.
-    ByPorts,
+    /// The ports do most of it: a queue per core, the symmetric key, and tables that repeat the cores every so many entries.
+    /// The receiving core hands over what they know nothing of.
+    ByPorts {
+        /// As many as each port's table has, or a power of two that divides it.
+        entries: u16,
+    },
     /// The receiving core computes the same hash and hands frames over.
     InSoftware,
 }
@@ -166,15 +171,18 @@ pub(crate) fn open(
             error,
         };
         let count = u16::try_from(cores).unwrap_or(u16::MAX);
-        let by_ports = spread == Spread::ByPorts;
+        let rss = match spread {
+            Spread::ByPorts { entries } => Some(CoreSpread::new(entries, count)),
+            Spread::OneCore | Spread::InSoftware => None,
+        };
         let config = PortConfig {
-            rx_queues: if by_ports { count } else { 1 },
+            rx_queues: if rss.is_some() { count } else { 1 },
             tx_queues: if info.tx_queues_max >= count {
                 count
             } else {
                 1
             },
-            rss: by_ports,
+            rss,
             offloads: Offloads::ALL,
             ..PortConfig::default()
         };
@@ -183,6 +191,12 @@ pub(crate) fn open(
             .map_err(failed)?
             .start()
             .map_err(|error| failed(error.into()))?;
+        if let Some(error) = &started.astray {
+            say(format_args!(
+                "port {} spreads flows in its own way, so more frames change cores: {error}",
+                plan.name
+            ));
+        }
         // Both ports of a segment hang on one core, so that most frames need no handing over.
         let home = usize::from(plan.segment.0) % cores.max(1);
         let (mut rx, mut tx) = (started.rx.into_iter(), started.tx.into_iter());
@@ -227,21 +241,24 @@ impl Ports {
     }
 }
 
-/// The ports do the spreading only if each offers a queue per core and both ends of a segment agree on the core.
+/// The ports do the spreading only if each offers a queue per core and hashes TCP of both versions.
 fn spread(infos: &[&PortInfo], cores: usize) -> Spread {
     if cores <= 1 {
         return Spread::OneCore;
     }
     let enough =
         |info: &&PortInfo| usize::from(info.rx_queues_max.min(info.tx_queues_max)) >= cores;
-    let pairs_agree = infos.chunks(2).all(|pair| match pair {
-        [a, b] => a.rss.agrees_with(&b.rss),
-        _ => false,
-    });
-    if infos.iter().all(enough) && pairs_agree {
-        Spread::ByPorts
-    } else {
-        Spread::InSoftware
+    if !infos
+        .iter()
+        .all(|info| enough(info) && info.rss.spreads_tcp())
+    {
+        return Spread::InSoftware;
+    }
+    // Every table is of a power of two, so the smallest divides them all; a port that does not say follows its own.
+    let tables = infos.iter().map(|info| info.rss.table_entries);
+    let smallest = tables.filter(|entries| *entries > 0).min();
+    Spread::ByPorts {
+        entries: smallest.unwrap_or(SPREAD_ENTRIES_DEFAULT),
     }
 }
 

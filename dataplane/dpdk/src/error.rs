@@ -39,6 +39,8 @@ pub enum Operation {
     SetUpTransmitQueue,
     /// Starting a port.
     StartPort,
+    /// Setting or reading the table by which a port spreads flows over its queues.
+    SpreadFlows,
     /// Making a port take frames for every address.
     SetPromiscuous,
     /// Starting work on a core.
@@ -135,6 +137,7 @@ impl fmt::Display for Operation {
             Self::SetUpReceiveQueue => "setting up a receive queue of the port",
             Self::SetUpTransmitQueue => "setting up a transmit queue of the port",
             Self::StartPort => "starting the port",
+            Self::SpreadFlows => "spreading flows over the queues of the port",
             Self::SetPromiscuous => "making the port promiscuous",
             Self::LaunchLcore => "starting work on lcore",
         })

@@ -1,12 +1,15 @@
 //! Ports: found, configured, started, and stopped when nobody uses them any more.
 
 mod facts;
+mod spread;
 
 use core::ffi::{CStr, c_int};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::ffi::CString;
 use std::sync::Arc;
+
+use sluice_packet::CoreSpread;
 
 pub use facts::{Link, PortConfig, PortError, PortInfo, PortStats};
 
@@ -31,11 +34,14 @@ pub struct ConfiguredPort {
     rx_queues: u16,
     tx_queues: u16,
     offloads: Offloads,
+    rss: Option<CoreSpread>,
 }
 
 /// A running port and its queues, which can go to different threads.
 #[derive(Debug)]
 pub struct Running {
+    /// Why flows that were to be spread may lie on other queues than those of their cores.
+    pub astray: Option<DpdkError>,
     /// To ask the port how it is.
     pub port: RunningPort,
     /// Its receive queues, in order.
@@ -144,7 +150,10 @@ impl Port {
         let offloads = config.offloads.and(Offloads::of(&info));
         conf.rxmode.offloads = offloads.rx_bits();
         conf.txmode.offloads = offloads.tx_bits();
-        if config.rss && config.rx_queues > 1 && rss.spreads_tcp() {
+        let spread = config
+            .rss
+            .filter(|_| config.rx_queues > 1 && rss.spreads_tcp());
+        if spread.is_some() {
             conf.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
             conf.rx_adv_conf.rss_conf.rss_key = key.as_mut_ptr();
             conf.rx_adv_conf.rss_conf.rss_key_len = u8::try_from(key.len()).unwrap_or(u8::MAX);
@@ -175,6 +184,7 @@ impl Port {
             rx_queues: config.rx_queues,
             tx_queues: config.tx_queues,
             offloads,
+            rss: spread,
         })
     }
 }
@@ -196,11 +206,14 @@ impl ConfiguredPort {
             rx_queues,
             tx_queues,
             offloads,
+            rss,
         } = self;
         // SAFETY: the port exists, is configured and has its queues set up.
         let code = unsafe { dpdk_sys::rte_eth_dev_start(device.id) };
         check(Operation::StartPort, &device.name, code)?;
         device.started.store(true, Ordering::Release);
+        // Drivers put a table of their own in place when they start.
+        let astray = rss.and_then(|spread| device.spread(spread, rx_queues).err());
         let device = Arc::new(device);
         let rx = (0..rx_queues)
             .map(|queue| RxQueue::new(Arc::clone(&device), queue))
@@ -209,6 +222,7 @@ impl ConfiguredPort {
             .map(|queue| TxQueue::new(Arc::clone(&device), queue, offloads))
             .collect();
         Ok(Running {
+            astray,
             port: RunningPort { device },
             rx,
             tx,

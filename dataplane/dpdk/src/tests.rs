@@ -236,6 +236,7 @@ fn queues_go_to_lcores_and_packets_cross_threads() {
         port,
         mut rx,
         mut tx,
+        ..
     } = port(&eal, "net_ring0", pool, 1);
     let mut queue = tx.remove(0);
     let work = move || {

@@ -8,7 +8,7 @@ use sluice_shm::StatsView;
 use super::*;
 use crate::affinity::Affinity;
 use crate::helpers::Helpers;
-use crate::limits::HANDOFF_PACKETS_MAX;
+use crate::limits::{HANDOFF_PACKETS_MAX, SPREAD_ENTRIES_DEFAULT};
 use crate::ports::{self, PortPlan, Spread};
 
 /// A capture file of these frames, as DPDK's pcap ports read it.
@@ -128,7 +128,7 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
         .per_core
         .into_iter()
         .zip(helper_ports)
-        .zip(Mesh::between(2, true));
+        .zip(Mesh::between(2, SPREAD_ENTRIES_DEFAULT));
     for (position, ((share, helpers), mesh)) in shares.enumerate() {
         let core = u16::try_from(position + 1).expect("small");
         let (ready, told) = crossbeam_channel::bounded(1);
@@ -145,7 +145,6 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
                 .0,
             helpers,
             mesh: Some(mesh),
-            deal: true,
             commands: taken,
             adopted: Arc::default(),
             buffers: buffers.clone(),
@@ -233,7 +232,8 @@ fn d128_frames_that_a_port_refuses_are_counted_and_nothing_counts_as_exhausted()
     let cells = stats.core(0).expect("a core");
     let (helpers, mut helper_ports) = Helpers::start(1, &Affinity::new(&[], 0)).expect("helpers");
     // The core that has the port's queue takes nothing.
-    let [mesh, _busy] = <[Mesh; 2]>::try_from(Mesh::between(2, false)).expect("two");
+    let [mesh, _busy] =
+        <[Mesh; 2]>::try_from(Mesh::between(2, SPREAD_ENTRIES_DEFAULT)).expect("two");
     let port = WirePort::new(SegmentId(0), Side::A, ports::Transmit::Core(1));
     let (events, _ring) =
         EventProducer::create(1, sluice_shm::limits::EVENT_RING_BYTES_MIN).expect("a ring");
@@ -265,7 +265,6 @@ fn d128_frames_that_a_port_refuses_are_counted_and_nothing_counts_as_exhausted()
         places: Vec::new(),
         stats: cells,
         mesh: Some(&mesh),
-        deal: false,
         first: true,
         pool,
         commands,

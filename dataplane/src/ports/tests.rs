@@ -72,6 +72,42 @@ fn ports_without_receive_side_scaling_are_spread_in_software() {
 }
 
 #[test]
+fn e111_each_port_that_spreads_flows_has_their_cores_in_its_table() {
+    let config = EalConfig {
+        memory_mib: 64,
+        hugepages: Huge::Off,
+        ..EalConfig::default()
+    };
+    let eal = Eal::init(&config).expect("the EAL");
+    let pool = Mempool::new(&eal, "test", 4_095, 0, 2_176, None).expect("a pool");
+    let plan = |number: u16, side| PortPlan {
+        name: format!("vdev:net_null{number}"),
+        devargs: format!("net_null{number},no-rx=1"),
+        resource: None,
+        pci: None,
+        mtu_bytes: 1_500,
+        segment_name: "one".to_owned(),
+        segment: SegmentId(0),
+        side,
+    };
+    let plans = [plan(0, Side::A), plan(1, Side::B)];
+    let cores = 3;
+    let ports = open(&eal, &plans, cores, pool).expect("open");
+    assert_eq!(ports.spread, Spread::ByPorts { entries: 128 });
+    assert!(
+        ports
+            .per_core
+            .iter()
+            .flatten()
+            .all(|port| port.rx.is_some())
+    );
+    let expected: Vec<u16> = (0..128).map(|entry| entry % 3).collect();
+    for port in &ports.running {
+        assert_eq!(port.handle.rss_table().expect("it has one"), expected);
+    }
+}
+
+#[test]
 fn each_core_gets_its_share_of_every_port() {
     let config = EalConfig {
         memory_mib: 64,
@@ -101,8 +137,8 @@ fn each_core_gets_its_share_of_every_port() {
     assert_eq!(ports.per_core.len(), 2);
     for (position, shares) in ports.per_core.iter().enumerate() {
         for share in shares {
-            let receives =
-                ports.spread == Spread::ByPorts || usize::from(share.segment.0) == position;
+            let receives = matches!(ports.spread, Spread::ByPorts { .. })
+                || usize::from(share.segment.0) == position;
             assert_eq!(share.rx.is_some(), receives, "core {position}, {share:?}");
             assert!(
                 matches!(share.tx, Transmit::Own(_)),

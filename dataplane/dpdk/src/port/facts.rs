@@ -1,5 +1,7 @@
 //! What a port is asked for, what it is, what it counts and why it refuses.
 
+use sluice_packet::CoreSpread;
+
 use crate::error::DpdkError;
 use crate::limits::DESCRIPTORS_DEFAULT;
 use crate::offload::Offloads;
@@ -14,8 +16,8 @@ pub struct PortConfig {
     pub tx_queues: u16,
     /// Largest IP packet, in bytes; `None` leaves the driver's own.
     pub mtu: Option<u16>,
-    /// Spread flows over the receive queues with the symmetric key.
-    pub rss: bool,
+    /// Spread flows over the receive queues with the symmetric key, the queue being the core's.
+    pub rss: Option<CoreSpread>,
     /// Take frames for every address, as a port of a segment must.
     pub promiscuous: bool,
     /// Offloads that are wanted; those the port lacks stay off.
@@ -130,7 +132,7 @@ impl Default for PortConfig {
             rx_queues: 1,
             tx_queues: 1,
             mtu: None,
-            rss: false,
+            rss: None,
             promiscuous: true,
             offloads: Offloads::NONE,
             rx_descriptors: DESCRIPTORS_DEFAULT,

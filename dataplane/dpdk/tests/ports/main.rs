@@ -51,13 +51,15 @@ fn a_ring_port_carries() {
     let lab = Lab::new();
     let ring = lab.open("net_ring0");
     assert_eq!(ring.port.driver(), "net_ring");
-    let Running { port, rx, tx } = ring;
+    let Running { port, rx, tx, .. } = ring;
     let mut from = Running {
+        astray: None,
         port: port.clone(),
         rx: Vec::new(),
         tx,
     };
     let mut to = Running {
+        astray: None,
         port,
         rx,
         tx: Vec::new(),
