@@ -30,6 +30,10 @@ pub const TIMER_BYTES_MAX: usize = 32;
 /// What an entry costs besides its value: the head, and two to four buckets of the index.
 pub const ENTRY_OVERHEAD_BYTES_MAX: usize = 64 + 4 * 8;
 
+/// Longest time to a handshake's confirmation by data that counts as a round trip: the timeout that follows from it stays below
+/// the second that nothing at all gives (RFC 6298 2.1 and 2.2: three times it).
+pub const CONFIRMED_WITH_DATA_MICROS_MAX: u32 = 300_000;
+
 /// The smallest MSS that is believed: what Linux takes a smaller one for (`TCP_MIN_MSS`).
 pub const PEER_MSS_BYTES_MIN: u16 = 88;
 

@@ -9,7 +9,7 @@ use self::end::{
     ECN, EndRecord, FIN, MULTIPATH, SACK, SCALE, SHIFTED, TIMESTAMPS, UNKNOWN, UNTIMED, no_data,
     sequence_len, syn_record,
 };
-use crate::limits::OBSERVER_BYTES_MAX;
+use crate::limits::{CONFIRMED_WITH_DATA_MICROS_MAX, OBSERVER_BYTES_MAX};
 use crate::{Disregard, Half, Irregularity, Observation, Recorded, Role, TimestampClock};
 
 mod end;
@@ -351,9 +351,11 @@ impl Observer {
         }
         let after_micros = self.after_micros(now);
         self.responder = syn_record(tcp, bytes, after_micros)?;
-        if self.originator.timestamp_after_micros == 0 {
-            // Karn's algorithm: the answer to a SYN that was repeated may be to either.
-            self.responder.answered_within(after_micros);
+        let sent_micros = self.originator.timestamp_after_micros;
+        // Karn's algorithm: the answer to a SYN that was repeated may be to either, unless it says to which.
+        if sent_micros == 0 || self.originator.is_echoed_by(tcp) {
+            self.responder
+                .answered_within(after_micros.saturating_sub(sent_micros));
         }
         self.learn_outer(Role::Responder, tcp, bytes);
         if self.both(MULTIPATH) {
@@ -393,13 +395,15 @@ impl Observer {
         }
         self.acceptable(Role::Originator, tcp)?;
         self.phase = Phase::Established;
-        if self.originator.round_trip != UNTIMED && tcp.payload_len() == 0 {
-            let sent_micros = self.responder.timestamp_after_micros;
-            let taken = self.after_micros(now).saturating_sub(sent_micros);
+        let sent_micros = self.responder.timestamp_after_micros;
+        let taken = self.after_micros(now).saturating_sub(sent_micros);
+        let once = self.originator.round_trip != UNTIMED;
+        // What carries data may have waited for it, and comes in place of a confirmation that was lost. Where that was not
+        // long, it is still nearer to the truth than nothing.
+        let prompt = tcp.payload_len() == 0 || taken <= CONFIRMED_WITH_DATA_MICROS_MAX;
+        self.originator.round_trip = UNTIMED;
+        if prompt && (once || self.responder.is_echoed_by(tcp)) {
             self.originator.answered_within(taken);
-        } else {
-            // What carries data may have waited for it.
-            self.originator.round_trip = UNTIMED;
         }
         self.learn(Role::Originator, tcp, now);
         Ok(Observation::Established)

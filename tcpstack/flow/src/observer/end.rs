@@ -62,6 +62,16 @@ impl EndRecord {
         self.round_trip = u16::try_from(steps).unwrap_or(UNTIMED);
     }
 
+    /// Whether `tcp`, of the other end, answers what this one sent last.
+    pub(super) fn is_echoed_by(&self, tcp: &TcpFrame) -> bool {
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+        //# The only case when TCP can safely take RTT samples from retransmitted segments is when the TCP timestamp option
+        //# [JBB92] is employed, since the timestamp option removes the ambiguity regarding which instance of the data segment triggered
+        //# the acknowledgment.
+        let echo = tcp.options.timestamps.map(|timestamps| timestamps.echo);
+        self.has(TIMESTAMPS) && echo == Some(self.timestamp)
+    }
+
     pub(super) fn round_trip(&self) -> Option<Duration> {
         let micros = u64::from(self.round_trip) * u64::from(ROUND_TRIP_STEP_MICROS);
         (self.round_trip != UNTIMED).then(|| Duration::from_micros(micros))

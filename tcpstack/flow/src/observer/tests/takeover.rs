@@ -94,11 +94,10 @@ fn p88_a_round_trip_of_a_repeated_handshake_is_not_told() {
     let ms = |ms| Some(Duration::from_millis(ms));
     let syn = o(0, 0, SYN).options(options());
     let syn_ack = r(0, 1, SYN | ACK).options(options());
-    for (syn_again, syn_ack_again, data, expected) in [
-        (false, false, 0, (ms(5), ms(300))),
-        (true, false, 0, (ms(5), None)),
-        (false, true, 0, (None, ms(300))),
-        (false, false, 10, (None, ms(300))),
+    for (syn_again, syn_ack_again, expected) in [
+        (false, false, (ms(5), ms(300))),
+        (true, false, (ms(5), None)),
+        (false, true, (None, ms(300))),
     ] {
         let mut observer = open(&syn).unwrap();
         if syn_again {
@@ -108,10 +107,40 @@ fn p88_a_round_trip_of_a_repeated_handshake_is_not_told() {
         if syn_ack_again {
             see_at(&mut observer, &syn_ack, millis(1_301));
         }
-        let payload = vec![7; data];
-        let ack = o(1, 1, ACK).payload(&payload);
-        see_at(&mut observer, &ack, millis(1_305));
+        see_at(&mut observer, &o(1, 1, ACK), millis(1_305));
         assert_eq!(round_trips(&observer), expected);
+    }
+    // Timestamps say which one is answered.
+    for (syn_echoed, syn_ack_echoed, expected) in [
+        (21, 61, (ms(4), ms(100))),
+        (20, 61, (ms(4), None)),
+        (21, 60, (None, ms(100))),
+    ] {
+        let mut observer = open(&o(0, 0, SYN).options(stamped(options(), 20, 0))).unwrap();
+        let again = o(0, 0, SYN).options(stamped(options(), 21, 0));
+        see_at(&mut observer, &again, millis(1_200));
+        for (value, at) in [(60, 1_300), (61, 1_301)] {
+            let answer = r(0, 1, SYN | ACK).options(stamped(options(), value, syn_echoed));
+            see_at(&mut observer, &answer, millis(at));
+        }
+        let stamp = stamped(TcpOptions::default(), 22, syn_ack_echoed);
+        see_at(&mut observer, &o(1, 1, ACK).options(stamp), millis(1_305));
+        assert_eq!(round_trips(&observer), expected);
+    }
+}
+
+#[test]
+fn p88_a_round_trip_confirmed_by_data_counts_if_it_was_prompt() {
+    let millis = Instant::from_millis;
+    for (after, expected) in [(5, Some(5)), (300, Some(300)), (301, None), (70_000, None)] {
+        let mut observer = open(&o(0, 0, SYN).options(options())).unwrap();
+        let answer = r(0, 1, SYN | ACK).options(options());
+        see_at(&mut observer, &answer, millis(1_300));
+        let hello = o(1, 1, ACK).payload(&[7; 10]);
+        see_at(&mut observer, &hello, millis(1_300 + after));
+        let recorded = observer.recorded(&key()).unwrap();
+        let expected = expected.map(Duration::from_millis);
+        assert_eq!(recorded.toward_originator.round_trip, expected, "{after}");
     }
 }
 
