@@ -21,6 +21,7 @@ use sluice_random::CoreRandom;
 use sluice_telemetry::{Counter, FlowRecord};
 
 use crate::between::Between;
+use crate::fragments::Rejoin;
 use crate::network::{Counts, Network, Side};
 use crate::random::Random;
 use crate::simulation::line;
@@ -88,6 +89,8 @@ pub struct Appliance {
     jobs: VecDeque<(Instant, ForgeJob)>,
     random: CoreRandom,
     ledger: Ledger,
+    /// Of what comes in, and of what goes out.
+    rejoin: [Rejoin; 2],
     notes: Vec<String>,
     tracing: bool,
     resets_made: u64,
@@ -134,6 +137,7 @@ impl Appliance {
             jobs: VecDeque::new(),
             random: CoreRandom::fixed(seed),
             ledger: Ledger::new(plan.mtus),
+            rejoin: Default::default(),
             notes: Vec::new(),
             tracing: false,
             resets_made: 0,
@@ -252,9 +256,11 @@ impl Appliance {
                     continue;
                 }
                 moved = true;
-                if let Some((tcp, sender)) = self.audited(&frame)
+                let [coming, _] = &mut self.rejoin;
+                if let Some(whole) = coming.take(&frame)
+                    && let Some((tcp, sender)) = self.audited(&whole)
                     && sender == from
-                    && tcp.checksum_ok(&frame)
+                    && tcp.checksum_ok(&whole)
                 {
                     self.ledger.heard(from, &tcp);
                 }
@@ -305,6 +311,11 @@ impl Appliance {
             self.notes
                 .push(line(now, &format!("  {what} to {to:?}"), frame));
         }
+        let [_, going] = &mut self.rejoin;
+        let Some(frame) = going.take(frame) else {
+            return;
+        };
+        let frame = &*frame;
         let Some((tcp, sender)) = self.audited(frame) else {
             if way == Way::Made {
                 self.wrong(format!("a frame of nobody was made: {frame:02x?}"));

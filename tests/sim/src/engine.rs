@@ -5,6 +5,7 @@ use sluice_tcp::{CloseReason, Config, Connection, Opening, StateName, Stats, Tak
 
 use crate::application::Application;
 use crate::endpoint::Endpoint;
+use crate::fragments::{self, Rejoin};
 
 /// How the engine comes to its connection.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,9 @@ pub struct Engine {
     application: Application,
     finished: bool,
     memory_bytes_most: usize,
+    rejoin: Rejoin,
+    /// Datagrams sent, if they may be cut on their way.
+    cuttable: Option<u16>,
 }
 
 /// Frames sent in one turn after which something must be wrong; the network's flood check then says so.
@@ -59,7 +63,16 @@ impl Engine {
             application,
             finished: false,
             memory_bytes_most: 0,
+            rejoin: Rejoin::default(),
+            cuttable: None,
         }
+    }
+
+    /// Its IPv4 datagrams may be cut on their way: it does not look for the path's MTU by itself.
+    #[must_use]
+    pub fn cuttable(mut self) -> Self {
+        self.cuttable = Some(0);
+        self
     }
 
     /// What the engine counted.
@@ -130,6 +143,10 @@ impl Engine {
 
 impl Endpoint for Engine {
     fn on_frame(&mut self, now: Instant, frame: &[u8]) {
+        let Some(frame) = self.rejoin.take(frame) else {
+            return;
+        };
+        let frame = &*frame;
         let tcp = match parse(SegmentId(0), frame) {
             Frame::Tcp(tcp) => tcp,
             Frame::IcmpError(error) => return self.on_icmp_error(now, &error, frame),
@@ -169,6 +186,10 @@ impl Endpoint for Engine {
             let mut frame = vec![0; FRAME_BYTES_MAX];
             if let Ok(len) = emit(&mut frame, &self.path, &outgoing.segment, outgoing.rest) {
                 frame.truncate(len);
+                if let Some(number) = &mut self.cuttable {
+                    *number = number.wrapping_add(1);
+                    fragments::allow(&mut frame, *number);
+                }
                 send(frame);
             }
         }

@@ -22,6 +22,7 @@ mod certificates;
 pub mod draw;
 mod endpoint;
 mod engine;
+mod fragments;
 mod icmp;
 mod independent;
 mod network;

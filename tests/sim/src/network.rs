@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use sluice_packet::Instant;
 
+use crate::fragments;
 use crate::icmp;
 use crate::random::Random;
 
@@ -53,6 +54,8 @@ pub struct Impairments {
     pub narrows: Vec<(Instant, u16)>,
     /// The sender of a datagram that is too long is told.
     pub tells: bool,
+    /// IPv4 datagrams that are too long are cut into fragments, where their senders allow it.
+    pub cuts: bool,
     /// Frames about whose like a forged message says that the path is very narrow.
     pub forged_per_mille: u64,
 }
@@ -112,6 +115,16 @@ impl Impairments {
         self
     }
 
+    /// The same network, which is narrow from the beginning on and cuts what may be cut.
+    #[must_use]
+    pub fn fragmenting(mut self, random: &mut Random) -> Self {
+        let mtu = random.pick(&[1_400, 1_280, 900, 576]);
+        self.narrows.push((Instant::ZERO, mtu));
+        self.tells = random.chance(700);
+        self.cuts = true;
+        self
+    }
+
     /// Bytes of the longest datagram like that of `frame` that passes at `now`.
     fn mtu(&self, now: Instant, frame: &[u8]) -> Option<u16> {
         let narrowed = self.narrows.iter().filter(|(at, _)| *at <= now);
@@ -148,6 +161,8 @@ pub struct Counts {
     pub overflowed: u64,
     /// Dropped because they were too long.
     pub too_big: u64,
+    /// Cut into fragments, each of which was then handed to the network.
+    pub cut: u64,
     /// Held back.
     pub reordered: u64,
     /// Delivered twice.
@@ -166,6 +181,7 @@ impl Counts {
             swallowed: self.swallowed + other.swallowed,
             overflowed: self.overflowed + other.overflowed,
             too_big: self.too_big + other.too_big,
+            cut: self.cut + other.cut,
             reordered: self.reordered + other.reordered,
             duplicated: self.duplicated + other.duplicated,
             corrupted: self.corrupted + other.corrupted,
@@ -210,7 +226,23 @@ impl Network {
     }
 
     /// Takes a frame towards `to`.
-    pub fn send(&mut self, now: Instant, to: Side, mut frame: Vec<u8>) {
+    pub fn send(&mut self, now: Instant, to: Side, frame: Vec<u8>) {
+        let mtu = self.impairments.mtu(now, &frame);
+        let mtu = mtu.filter(|mtu| {
+            self.impairments.cuts && frame.len() > ETHERNET_BYTES + usize::from(*mtu)
+        });
+        match mtu.and_then(|mtu| fragments::cut(&frame, mtu)) {
+            Some(pieces) => {
+                self.counts.cut += 1;
+                for piece in pieces {
+                    self.send_whole(now, to, piece);
+                }
+            }
+            None => self.send_whole(now, to, frame),
+        }
+    }
+
+    fn send_whole(&mut self, now: Instant, to: Side, mut frame: Vec<u8>) {
         self.counts.sent += 1;
         if self
             .impairments

@@ -47,6 +47,17 @@ enum Tcp {
     Independent,
 }
 
+/// What the paths do to long datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Paths {
+    /// They carry them.
+    Wide,
+    /// They narrow under way.
+    Narrowing,
+    /// They are narrow, and cut what may be cut.
+    Fragmenting,
+}
+
 struct Scenario {
     kind: Kind,
     tcps: [Tcp; 2],
@@ -152,7 +163,7 @@ fn end(
     opens: bool,
     path: PathTemplate,
     application: Application,
-    roomy: bool,
+    (roomy, cuttable): (bool, bool),
     random: &mut Random,
 ) -> Box<dyn Endpoint> {
     let (opening, mut config) = (draw::opening(random), draw::config(random));
@@ -168,7 +179,8 @@ fn end(
             } else {
                 Start::Listen(opening)
             };
-            Box::new(Engine::new(start, config, path, application, START))
+            let engine = Engine::new(start, config, path, application, START);
+            Box::new(if cuttable { engine.cuttable() } else { engine })
         }
         Tcp::Independent => Box::new(Independent::new(
             opens,
@@ -200,13 +212,15 @@ fn run(random: &mut Random, scenario: &Scenario) -> Result<Outcome, Failure> {
         flows_max: 64,
     };
     let roomy = scenario.tcps != [Tcp::Engine; 2];
-    let left = end(scenario.tcps[0], true, path, client, roomy, random);
+    let cuttable = scenario.impairments.iter().any(|link| link.cuts);
+    let set_up = (roomy, cuttable);
+    let left = end(scenario.tcps[0], true, path, client, set_up, random);
     let right = end(
         scenario.tcps[1],
         false,
         path.reversed(),
         server,
-        roomy,
+        set_up,
         random,
     );
     let links = scenario
@@ -289,7 +303,7 @@ fn judge(simulation: &Through, scenario: &Scenario) -> Result<(), Failure> {
 }
 
 fn through(seed: u64, kind: Kind, tcps: [Tcp; 2], bytes_max: u64) -> Result<Outcome, Failure> {
-    through_paths(seed, kind, tcps, bytes_max, false)
+    through_paths(seed, kind, tcps, bytes_max, Paths::Wide)
 }
 
 fn through_paths(
@@ -297,7 +311,7 @@ fn through_paths(
     kind: Kind,
     tcps: [Tcp; 2],
     bytes_max: u64,
-    narrows: bool,
+    paths: Paths,
 ) -> Result<Outcome, Failure> {
     let random = &mut Random::new(seed);
     let mut impairments = [Impairments::random(random), Impairments::random(random)];
@@ -309,9 +323,11 @@ fn through_paths(
     if impairments[0].corrupt_per_mille > 0 {
         impairments[1].corrupt_per_mille = 0;
     }
-    if narrows {
-        impairments = impairments.map(|link| link.narrowing(random));
-    }
+    impairments = impairments.map(|link| match paths {
+        Paths::Wide => link,
+        Paths::Narrowing => link.narrowing(random),
+        Paths::Fragmenting => link.fragmenting(random),
+    });
     let scenario = Scenario {
         kind,
         tcps,
@@ -386,7 +402,12 @@ fn p99_inspected_flows_of_an_independent_tcp_deliver_whole_streams_or_are_refuse
 
 /// Under 30 % loss a path that narrows in silence is found out late: a segment must be lost several times.
 fn narrowing(seed: u64, kind: Kind) -> Result<Outcome, Failure> {
-    through_paths(seed, kind, BOTH_ENGINES, 60_000, true)
+    through_paths(seed, kind, BOTH_ENGINES, 60_000, Paths::Narrowing)
+}
+
+/// The ends' datagrams may be cut, the appliance's may not. IPv6 datagrams are cut nowhere.
+fn fragmenting(seed: u64, kind: Kind) -> Result<Outcome, Failure> {
+    through_paths(seed, kind, BOTH_ENGINES, 60_000, Paths::Fragmenting)
 }
 
 #[test]
@@ -402,4 +423,19 @@ fn p94_p102_bypassed_flows_over_paths_that_narrow_with_and_without_a_word_and_wi
 #[test]
 fn p94_p102_inspected_flows_over_paths_that_narrow_with_and_without_a_word_and_with_a_forger() {
     many(200, |seed| narrowing(seed, Kind::Inspected));
+}
+
+#[test]
+fn p99_e111_spliced_flows_over_routers_that_fragment_deliver_whole_streams() {
+    many(300, |seed| fragmenting(seed, Kind::Spliced));
+}
+
+#[test]
+fn p99_e111_bypassed_flows_over_routers_that_fragment_deliver_whole_streams() {
+    many(200, |seed| fragmenting(seed, Kind::Bypassed));
+}
+
+#[test]
+fn p99_e111_inspected_flows_over_routers_that_fragment_deliver_whole_streams() {
+    many(150, |seed| fragmenting(seed, Kind::Inspected));
 }
