@@ -68,7 +68,7 @@ impl<B: PacketBuf> Worker<B> {
             let mut rest = burst.as_mut_slice();
             while !rest.is_empty() {
                 let (train, behind) = rest.split_at_mut(train_len(rest));
-                if train.len() == 1 || !self.on_train(from, train, now, out) {
+                if train.len() == 1 || !self.on_train(segment, from, train, now, out) {
                     for arrival in train {
                         self.on_arrival(segment, from, arrival, now, out);
                     }
@@ -112,6 +112,7 @@ impl<B: PacketBuf> Worker<B> {
     /// Adjacent segments that one end of a connection sent. False, and nothing done, if the connection is not taken over.
     fn on_train(
         &mut self,
+        segment: SegmentId,
         from: Side,
         train: &mut [Arrival<B>],
         now: Now,
@@ -155,7 +156,12 @@ impl<B: PacketBuf> Worker<B> {
             return true;
         }
         let half = session.half(from_client, now.mono);
-        half.tcp.on_train(now.mono, &segments);
+        let mut rest = segments.as_slice();
+        while !rest.is_empty() {
+            half.acknowledge(segment, now.mono, out);
+            let taken = half.tcp.on_train(now.mono, rest);
+            rest = rest.get(taken..).unwrap_or_default();
+        }
         drop(segments);
         for packet in train.iter_mut().filter_map(|arrival| arrival.packet.take()) {
             out.consume(packet);

@@ -261,10 +261,9 @@ impl<B: PacketBuf> Flow<B> {
                     out.discard(packet, DropReason::BadChecksum);
                     return After::Undisturbed;
                 }
-                session
-                    .half(from_client, now.mono)
-                    .tcp
-                    .on_segment(now.mono, &tcp.segment(packet.frame()));
+                let half = session.half(from_client, now.mono);
+                half.acknowledge(self.place.segment, now.mono, out);
+                half.tcp.on_segment(now.mono, &tcp.segment(packet.frame()));
                 out.consume(packet);
                 After::Service
             }

@@ -46,6 +46,11 @@ fn half(recorded: &RecordedHalf, side: Side, mtu: u16, now: Instant) -> Half {
         }),
         round_trip: recorded.round_trip,
         path_mss: recorded.path.mss_limit(mtu),
+        path_mss_min: if recorded.path.source().is_ipv4() {
+            sluice_tcp::limits::PATH_MSS_IPV4_BYTES_MIN
+        } else {
+            sluice_tcp::limits::PATH_MSS_IPV6_BYTES_MIN
+        },
     };
     Half::new(
         Connection::established(takeover, &config, now),

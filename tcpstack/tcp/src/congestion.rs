@@ -41,6 +41,17 @@ impl Congestion {
         }
     }
 
+    /// The same where the SYN or SYN-ACK was lost.
+    pub(crate) fn after_lost_syn(algorithm: CongestionAlgorithm, mss: u32) -> Self {
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+        //# Further, if the SYN or SYN/ACK is lost, the initial window used by a sender after a correctly transmitted SYN MUST
+        //# be one segment consisting of at most SMSS bytes.
+        Self {
+            window: mss,
+            ..Self::new(algorithm, mss)
+        }
+    }
+
     /// Bytes that may be in the network.
     pub(crate) fn window(&self) -> u32 {
         self.window

@@ -73,8 +73,8 @@ impl Connection {
 
     /// Takes segments that arrived together, with the outcome that [`on_segment`](Self::on_segment) has for one after the
     /// other. Where they bring text in sequence and otherwise say the same, acknowledgement, losses and timers are seen to
-    /// once.
-    pub fn on_train(&mut self, now: Instant, segments: &[TcpSegment<'_>]) {
+    /// once. Returns how many were taken: it ends behind one after which [`owes_before_next`](Self::owes_before_next).
+    pub fn on_train(&mut self, now: Instant, segments: &[TcpSegment<'_>]) -> usize {
         let mut rest = segments;
         while let Some((first, behind)) = rest.split_first() {
             self.on_segment(now, first);
@@ -83,6 +83,25 @@ impl Connection {
                 _ => 0,
             };
             rest = behind.get(followers..).unwrap_or(&[]);
+            if self.owes_before_next() {
+                break;
+            }
+        }
+        segments.len() - rest.len()
+    }
+
+    /// Whether an acknowledgement has to go out before the next segment is taken, even one that has come already: poll it with
+    /// [`poll_acknowledgement`](Self::poll_acknowledgement). An owner that does not loses a little of what the peer is told.
+    #[must_use]
+    pub fn owes_before_next(&self) -> bool {
+        self.core.receive.owes_before_next() && !self.is_closed()
+    }
+
+    /// Only the acknowledgement that is owed now, or none.
+    pub fn poll_acknowledgement(&mut self, now: Instant) -> Option<Outgoing<'_>> {
+        match self.state {
+            State::Closed(_) => None,
+            _ => self.core.poll_acknowledgement(now),
         }
     }
 

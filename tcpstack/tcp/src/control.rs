@@ -114,6 +114,7 @@ impl ControlBlock {
             takeover.send_scale,
             takeover.timestamps.is_some(),
         );
+        send.set_path_mss_min(takeover.path_mss_min);
         let receive = ReceiveSpace::new(
             takeover.receive_next,
             takeover.receive_scale,
@@ -136,7 +137,8 @@ impl ControlBlock {
 
     /// A connection about to be opened by us, or by a peer whose SYN is taken next.
     pub(crate) fn opening(opening: Opening, config: &Config, now: Instant) -> Self {
-        let send = SendSpace::unopened(opening.iss, opening.path_mss, config, now);
+        let mut send = SendSpace::unopened(opening.iss, opening.path_mss, config, now);
+        send.set_path_mss_min(opening.path_mss_min());
         let receive = ReceiveSpace::new(SeqNum(0), 0, length(config.recv_buffer_bytes_max));
         let mut core = Self::new(send, receive, config, now);
         core.timestamps = opening.timestamps.map(|value| {
@@ -215,6 +217,15 @@ impl ControlBlock {
         self.synchronised = true;
         self.last_heard = now;
         self.send.start_window(segment);
+    }
+
+    /// Both SYNs are acknowledged.
+    pub(crate) fn open(&mut self) {
+        self.send.open();
+        if self.stats.timeouts.get() > 0 {
+            self.rto.after_lost_syn();
+            self.congestion = Congestion::after_lost_syn(self.settings.congestion, self.send.mss());
+        }
     }
 
     /// Answers a segment that belongs to no connection of ours.

@@ -1,5 +1,7 @@
 //! Every bound of the engine, with its unit in the name.
 
+use sluice_packet::limits::DEFAULT_MSS_IPV6_BYTES;
+
 /// Largest window shift a peer may ask for (RFC 7323 section 2.3).
 pub const WINDOW_SHIFT_MAX: u8 = 14;
 /// Largest window that can be advertised: 65 535 shifted by the largest shift.
@@ -9,12 +11,16 @@ pub const MSS_BYTES_MIN: u16 = 64;
 /// Smallest MTU that anybody's word makes a path have over IPv4: Linux's floor, below which a forger could make every byte
 /// cost a packet.
 pub const PATH_MTU_IPV4_BYTES_MIN: u16 = 552;
-/// Smallest path MSS that is believed: that of the smaller of the two MTUs, headers of 40 bytes subtracted.
-pub const PATH_MSS_BYTES_MIN: u16 = 512;
+/// Smallest path MSS that is believed over IPv4: that MTU, headers of 40 bytes subtracted.
+pub const PATH_MSS_IPV4_BYTES_MIN: u16 = 512;
+/// Smallest path MSS that is believed, or tried, over IPv6: the minimum link MTU of 1280 (RFC 8200 section 5), headers of 60
+/// bytes subtracted.
+pub const PATH_MSS_IPV6_BYTES_MIN: u16 = DEFAULT_MSS_IPV6_BYTES;
 /// Timeouts in a row of one segment after which its size is suspected (as `tcp_retries1` of Linux).
 pub const BLACK_HOLE_TIMEOUTS: u8 = 3;
-/// Path MSS tried one after the other when larger segments seem to vanish (RFC 4821 section 7.2 asks for 1 024 first).
-pub const BLACK_HOLE_MSS_BYTES: [u16; 2] = [1_024, PATH_MSS_BYTES_MIN];
+/// Path MSS tried one after the other when larger segments seem to vanish (RFC 4821 section 7.2 asks for 1 024 first), none
+/// below the least of the IP version.
+pub const BLACK_HOLE_MSS_BYTES: [u16; 2] = [1_024, PATH_MSS_IPV4_BYTES_MIN];
 /// Before a size that was given up is first tried again: most of what looked like a black hole was an outage.
 pub const SIZE_PROBE_START_MS: u64 = 1_000;
 /// Longest time between two tries, which doubles (RFC 4821 section 7.7 and Linux: ten minutes).
@@ -49,6 +55,8 @@ pub const SLOW_START_SEGMENTS_PER_ACK_MAX: u32 = 8;
 pub const DUPLICATE_ACKS_MAX: u32 = 3;
 /// First retransmission timeout (RFC 6298 section 2.1).
 pub const RTO_INITIAL_MS: u64 = 1_000;
+/// The same where the SYN was lost and nothing was measured (RFC 6298 section 5.7).
+pub const RTO_AFTER_LOST_SYN_MS: u64 = 3_000;
 /// Granularity of the estimator (RFC 6298: G).
 pub const RTO_GRANULARITY_MS: u64 = 1;
 /// Doublings of the retransmission timeout kept track of.
@@ -80,11 +88,16 @@ pub const BUFFER_IDLE_MS: u64 = 250;
 pub const ACK_DELAY_MS_MAX: u64 = 500;
 /// Longest delay of ours.
 pub const DELAYED_ACK_MS_MAX: u64 = 40;
+/// Segments with text for which, after a gap or a duplicate, acknowledgements go out one by one as RFC 5681 asks, even while
+/// segments come together: on a path that loses some, one for many is too few.
+pub const ACKNOWLEDGED_CLOSELY_SEGMENTS: u16 = 512;
 /// Segments of flight records reserved at the first transmission.
 pub const FLIGHT_SEGMENTS_START: usize = 16;
 
 const _: () = assert!(
-    PATH_MSS_BYTES_MIN == PATH_MTU_IPV4_BYTES_MIN - 40 && PATH_MSS_BYTES_MIN > MSS_BYTES_MIN,
+    PATH_MSS_IPV4_BYTES_MIN == PATH_MTU_IPV4_BYTES_MIN - 40
+        && PATH_MSS_IPV4_BYTES_MIN > MSS_BYTES_MIN
+        && PATH_MSS_IPV6_BYTES_MIN == 1_280 - 60,
     "the floor of the path is above that of the peer",
 );
 const _: () = assert!(

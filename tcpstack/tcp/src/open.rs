@@ -36,6 +36,15 @@ pub(crate) struct Agreed {
 }
 
 impl Opening {
+    /// What every path of the IP version carries.
+    pub(crate) fn path_mss_min(&self) -> u16 {
+        if self.mss_default < limits::PATH_MSS_IPV6_BYTES_MIN {
+            limits::PATH_MSS_IPV4_BYTES_MIN
+        } else {
+            limits::PATH_MSS_IPV6_BYTES_MIN
+        }
+    }
+
     /// Combines our announcement with the peer's SYN.
     pub(crate) fn agree(&self, peer: &TcpOptions) -> Agreed {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1

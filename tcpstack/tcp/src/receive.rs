@@ -45,6 +45,8 @@ pub(crate) struct ReceiveSpace {
     duplicate: Option<(SeqNum, SeqNum)>,
     /// Data goes both ways in turn: acknowledgements ride on replies.
     interactive: bool,
+    /// Segments for which acknowledgements still go out one by one: the path has lost some, or some acknowledgements.
+    closely: u16,
 }
 
 impl ReceiveSpace {
@@ -69,6 +71,7 @@ impl ReceiveSpace {
             consumed: 0,
             duplicate: None,
             interactive: false,
+            closely: 0,
         }
     }
 
@@ -134,6 +137,12 @@ impl ReceiveSpace {
             .map_or(self.right_edge, |fin| fin.min(self.right_edge));
         let before = self.next();
         let inserted = self.reassembly.insert(seq, payload, edge);
+        let regular = matches!(inserted, Inserted::InOrder { gap_filled, .. } if !gap_filled);
+        if regular && !self.has_gap() {
+            self.closely = self.closely.saturating_sub(1);
+        } else if !payload.is_empty() {
+            self.closely = limits::ACKNOWLEDGED_CLOSELY_SEGMENTS;
+        }
         match inserted {
             Inserted::InOrder { count, gap_filled } => {
                 self.full_segment = self.full_segment.max(length(payload.len()));
@@ -250,6 +259,18 @@ impl ReceiveSpace {
     /// Remembers that `start..end` came again.
     pub(crate) fn note_duplicate(&mut self, start: SeqNum, end: SeqNum) {
         self.duplicate = Some((start, end));
+        self.closely = limits::ACKNOWLEDGED_CLOSELY_SEGMENTS;
+    }
+
+    /// Whether an acknowledgement is owed that the next segment's is no substitute for.
+    pub(crate) fn owes_before_next(&self) -> bool {
+        // On a good path one stands for all that come together. Where segments get lost, so do acknowledgements: each tells of
+        // a few gaps only, the last may be the one that is lost, and a peer without SACK counts them.
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+        //# Out-of-order data segments SHOULD be acknowledged immediately
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+        //# the data receiver SHOULD include as many distinct SACK blocks as possible in the SACK option
+        self.closely > 0 && self.owed == Owed::Now
     }
 
     /// The blocks of a SACK option sent now.

@@ -17,6 +17,8 @@ pub(crate) struct RtoEstimator {
     max: u32,
     backoff: u8,
     sampled: bool,
+    /// The timer ran out over the SYN of a connection that is open now.
+    syn_lost: bool,
 }
 
 impl RtoEstimator {
@@ -30,6 +32,7 @@ impl RtoEstimator {
             max: micros(config.rto_max).max(min),
             backoff: 0,
             sampled: false,
+            syn_lost: false,
         }
     }
 
@@ -68,6 +71,8 @@ impl RtoEstimator {
             Duration::from_micros(u64::from(self.smoothed))
                 + Duration::from_micros(u64::from(self.variation) * 4)
                     .max(Duration::from_millis(limits::RTO_GRANULARITY_MS))
+        } else if self.syn_lost {
+            Duration::from_millis(limits::RTO_AFTER_LOST_SYN_MS)
         } else {
             Duration::from_millis(limits::RTO_INITIAL_MS)
         };
@@ -85,6 +90,17 @@ impl RtoEstimator {
     /// The timer ran out.
     pub(crate) fn back_off(&mut self) {
         self.backoff = (self.backoff + 1).min(limits::BACKOFF_SHIFT_MAX);
+    }
+
+    /// The connection is open, and data may follow; the timer ran out over its SYN.
+    pub(crate) fn after_lost_syn(&mut self) {
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+        //# (5.7) If the timer expires awaiting the ACK of a SYN segment and the TCP implementation is using an RTO less than 3
+        //# seconds, the RTO MUST be re-initialized to 3 seconds when data transmission begins (i.e., after the three-way
+        //# handshake completes).
+        // A round trip measured since, by the timestamp that tells which SYN was answered, says more.
+        self.syn_lost = true;
+        self.backoff = 0;
     }
 
     /// New data was acknowledged: the next timer starts without the doublings.

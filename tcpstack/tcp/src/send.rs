@@ -27,6 +27,7 @@ pub(crate) struct SendSpace {
     scale: u8,
     peer_mss: u16,
     path_mss: u16,
+    path_mss_min: u16,
     option_bytes: u16,
     buffer: Buffer,
     buffer_max: usize,
@@ -55,6 +56,7 @@ impl SendSpace {
             scale: 0,
             peer_mss: DEFAULT_MSS_IPV4_BYTES,
             path_mss,
+            path_mss_min: limits::PATH_MSS_IPV4_BYTES_MIN,
             option_bytes: 0,
             buffer: Buffer::default(),
             buffer_max: config.send_buffer_bytes_max,
@@ -107,6 +109,15 @@ impl SendSpace {
 
     pub(crate) fn path_mss(&self) -> u16 {
         self.path_mss
+    }
+
+    /// Below this the path's MSS never gets.
+    pub(crate) fn set_path_mss_min(&mut self, path_mss_min: u16) {
+        self.path_mss_min = path_mss_min;
+    }
+
+    pub(crate) fn path_mss_min(&self) -> u16 {
+        self.path_mss_min
     }
 
     /// Bytes of options in every segment.

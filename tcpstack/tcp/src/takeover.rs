@@ -40,4 +40,8 @@ pub struct Takeover {
     pub round_trip: Option<Duration>,
     /// Largest segment payload the path towards this peer carries, before options.
     pub path_mss: u16,
+    /// What every path of the IP version carries, before options: no message and no silence takes it below that.
+    /// [`limits::PATH_MSS_IPV4_BYTES_MIN`](crate::limits::PATH_MSS_IPV4_BYTES_MIN) or
+    /// [`limits::PATH_MSS_IPV6_BYTES_MIN`](crate::limits::PATH_MSS_IPV6_BYTES_MIN).
+    pub path_mss_min: u16,
 }

@@ -34,6 +34,7 @@ fn end(send: u32, receive: u32) -> Connection {
         timestamps: Some(clock),
         round_trip: None,
         path_mss: 1_460,
+        path_mss_min: sluice_tcp::limits::PATH_MSS_IPV4_BYTES_MIN,
     };
     Connection::established(takeover, &Config::default(), START)
 }

@@ -29,6 +29,7 @@ fn connection() -> Connection {
         timestamps: None,
         round_trip: None,
         path_mss: 1_460,
+        path_mss_min: sluice_tcp::limits::PATH_MSS_IPV4_BYTES_MIN,
     };
     let config = Config {
         send_buffer_bytes_max: 64 << 20,

@@ -144,6 +144,7 @@ fn engines_that_take_over(seed: u64) -> Result<Outcome, Failure> {
         timestamps: clock(left_clock, right_clock),
         round_trip: None,
         path_mss: 1_440,
+        path_mss_min: sluice_tcp::limits::PATH_MSS_IPV4_BYTES_MIN,
     };
     let opposite = Takeover {
         send_next: right_next,

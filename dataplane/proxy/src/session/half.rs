@@ -105,6 +105,24 @@ impl Half {
         }
     }
 
+    /// Sends the acknowledgement that has to go out before the next segment is heard, if there is one. Without room for it, it
+    /// goes with what is sent at the end of the turn, as the last one does: its window is that of what was read by then.
+    pub(crate) fn acknowledge(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) {
+        if !self.tcp.owes_before_next() || out.room(segment, self.side) == 0 {
+            return;
+        }
+        let finishing = finishing(&self.path, segment, self.side, out);
+        if let Some(outgoing) = self.tcp.poll_acknowledgement(now) {
+            let way = Way {
+                segment,
+                side: self.side,
+                path: &self.path,
+                finishing,
+            };
+            way.send(&outgoing.segment, outgoing.rest, out);
+        }
+    }
+
     /// When something is due on this half.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.back_off.until().or_else(|| self.tcp.next_timeout())
@@ -120,11 +138,7 @@ impl Half {
                 taken = !self.tcp.may_transmit();
                 break;
             }
-            let finishing = if path.outer().is_none() {
-                out.finishing(segment, self.side)
-            } else {
-                Finishing::default()
-            };
+            let finishing = finishing(path, segment, self.side, out);
             // What the port cuts takes one place, and what is cut here one for each piece.
             let bytes_max = if finishing.cuts {
                 LARGE_SEGMENT_BYTES_MAX
@@ -168,5 +182,19 @@ impl Half {
     /// True when the connection ended other than by both FINs.
     pub(crate) fn broken(&self) -> bool {
         self.tcp.is_closed() && self.tcp.closed_by() != Some(CloseReason::Finished)
+    }
+}
+
+/// What the port on that side does to the next frame that wears `path`.
+fn finishing(
+    path: &PathTemplate,
+    segment: SegmentId,
+    side: Side,
+    out: &mut dyn Effects,
+) -> Finishing {
+    if path.outer().is_none() {
+        out.finishing(segment, side)
+    } else {
+        Finishing::default()
     }
 }

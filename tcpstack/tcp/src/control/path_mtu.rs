@@ -44,8 +44,7 @@ impl ControlBlock {
         //# the TCP sequence number contained in the payload of the ICMP error message is within the range SND.UNA =< SEG.SEQ
         //# < SND.NXT.
         let in_flight = self.send.una().le(quoted) && quoted.lt(self.send.next());
-        // What may not be said over IPv6 does not come here; this is the floor of IPv4.
-        let path_mss = path_mss.max(limits::PATH_MSS_BYTES_MIN);
+        let path_mss = path_mss.max(self.send.path_mss_min());
         let larger = self
             .flight
             .payload_at(quoted)
@@ -85,8 +84,12 @@ impl ControlBlock {
             return;
         }
         let size = first.len + self.send.option_bytes();
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU
+        let least = self.send.path_mss_min();
         let smaller = limits::BLACK_HOLE_MSS_BYTES
             .into_iter()
+            .map(|smaller| smaller.max(least))
             .find(|smaller| u32::from(*smaller) < size);
         if let Some(smaller) = smaller {
             let path_mss = self

@@ -27,7 +27,7 @@ impl ControlBlock {
         }
         let mut count = 0;
         for segment in behind {
-            if !self.repeats(now, first, segment) {
+            if self.receive.owes_before_next() || !self.repeats(now, first, segment) {
                 break;
             }
             self.stats.segments_received += 1;

@@ -12,7 +12,7 @@ pub(crate) struct Established;
 impl Established {
     /// Both SYNs are acknowledged.
     pub(crate) fn enter(core: &mut ControlBlock, finish_wanted: bool) -> State {
-        core.send.open();
+        core.open();
         if finish_wanted {
             Self.finish(core)
         } else {

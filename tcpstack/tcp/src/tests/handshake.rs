@@ -112,6 +112,46 @@ fn p83_an_open_without_any_option_works() {
 }
 
 #[test]
+fn p88_after_a_lost_syn_one_segment_goes_out_first_and_is_given_three_seconds() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //# Further, if the SYN or SYN/ACK is lost, the initial window used by a sender after a correctly transmitted SYN MUST
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= type=test
+    //# (5.7) If the timer expires awaiting the ACK of a SYN segment and the TCP implementation is using an RTO less than 3
+    let mut plain = peer_options();
+    plain.timestamps = None;
+    for (lost, options, wait, count) in [
+        // Tail-loss probes, after a round trip that was measured: twice 10 ms and 2, or 40 for a single segment. A timestamp
+        // tells which SYN was answered.
+        (false, plain, 22, 3),
+        (true, peer_options(), 60, 1),
+        (true, plain, 3_000, 1),
+    ] {
+        let mut script = connecting();
+        if lost {
+            let (after, again) = script.until_sent();
+            assert_eq!((after.as_millis(), again[0].flags), (1_000, TcpFlags::SYN));
+        }
+        script.wait(10);
+        let mut options = options;
+        if let Some(timestamps) = &mut options.timestamps {
+            timestamps.echo = 2_000;
+        }
+        let answer = segment(SYN_ACK, THEIRS, OURS + 1, options);
+        script.connection.on_segment(script.now, &answer);
+        script.drain();
+        script.send(3_000);
+        assert_eq!(script.spans().len(), count, "{lost}, {options:?}");
+        let waits = script
+            .connection
+            .next_timeout()
+            .map(|at| at.saturating_since(script.now));
+        assert_eq!(waits, Some(Duration::from_millis(wait)), "{lost}");
+    }
+}
+
+#[test]
 fn p97_a_shift_above_14_means_14() {
     //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
     //= type=test

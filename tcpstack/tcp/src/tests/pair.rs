@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use sluice_packet::{Instant, SeqNum, TcpSegment};
 
-use crate::{Config, Connection, Takeover};
+use crate::{Config, Connection, Takeover, limits};
 
 const ONE_WAY: Duration = Duration::from_millis(10);
 const CLIENT: usize = 0;
@@ -39,6 +39,7 @@ impl Pair {
             timestamps: None,
             round_trip: None,
             path_mss: 1_000,
+            path_mss_min: limits::PATH_MSS_IPV4_BYTES_MIN,
         };
         Self {
             ends: [

@@ -81,7 +81,7 @@ fn p94_a_forged_packet_too_big_is_ignored() {
 fn p94_nobody_lowers_a_path_below_the_floor_of_ipv4() {
     let mut script = sender(5_000);
     assert!(script.connection.on_packet_too_big(script.now, OURS, 1));
-    let floor = usize::from(limits::PATH_MSS_BYTES_MIN);
+    let floor = usize::from(limits::PATH_MSS_IPV4_BYTES_MIN);
     assert!(
         script
             .spans()
@@ -195,6 +195,36 @@ fn p94_segments_that_vanish_without_a_word_are_cut() {
     script.send(4_000);
     assert!(lens(&script.spans()).iter().all(|len| *len <= 512));
     assert!(!script.connection.is_closed());
+}
+
+#[test]
+fn p94_nothing_cuts_below_what_every_ipv6_path_carries() {
+    //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+    //= type=test
+    //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU
+    let mut script = Script::of(
+        Takeover {
+            peer_mss: 1_440,
+            path_mss: 1_440,
+            path_mss_min: limits::PATH_MSS_IPV6_BYTES_MIN,
+            ..takeover()
+        },
+        Config::default(),
+    );
+    script.send(1_440);
+    script.drain();
+    let mut sizes = Vec::new();
+    for _ in 0..6 {
+        let (_, seen) = script.until_sent();
+        sizes.push(seen[0].payload.len());
+    }
+    assert_eq!(sizes, [1_440, 1_440, 1_220, 1_220, 1_220, 1_220]);
+    assert_eq!(script.connection.stats().path_mss_lowered, 1);
+    let lowered = |script: &mut Script, to| {
+        let believed = script.connection.on_packet_too_big(script.now, ours(0), to);
+        (believed, script.connection.segment_payload_bytes())
+    };
+    assert_eq!(lowered(&mut script, 600), (false, 1_220));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sluice_packet::{
     Ecn, Instant, SackBlocks, SeqNum, TcpFlags, TcpOptions, TcpSegment, Timestamps,
 };
 
-use crate::{Config, Connection, Takeover, TimestampClock};
+use crate::{Config, Connection, Outgoing, Takeover, TimestampClock, limits};
 
 /// Our first byte; a few bytes before the wrap, so that every script crosses it.
 pub(super) const OURS: SeqNum = SeqNum(u32::MAX - 1_999);
@@ -27,6 +27,19 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    fn of(outgoing: &Outgoing<'_>) -> Self {
+        let segment = &outgoing.segment;
+        Self {
+            seq: segment.seq.distance(OURS),
+            ack: segment.ack.distance(THEIRS),
+            flags: segment.flags,
+            window: segment.window,
+            options: segment.options,
+            ecn: segment.ecn,
+            payload: [segment.payload, outgoing.rest].concat(),
+        }
+    }
+
     /// Sequence number and payload length.
     pub(super) fn span(&self) -> (i32, usize) {
         (self.seq, self.payload.len())
@@ -54,6 +67,7 @@ pub(super) fn takeover() -> Takeover {
         timestamps: None,
         round_trip: None,
         path_mss: MSS,
+        path_mss_min: limits::PATH_MSS_IPV4_BYTES_MIN,
     }
 }
 
@@ -153,19 +167,19 @@ impl Script {
     pub(super) fn drain(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
         while let Some(outgoing) = self.connection.poll_transmit(self.now) {
-            let segment = outgoing.segment;
-            seen.push(Seen {
-                seq: segment.seq.distance(OURS),
-                ack: segment.ack.distance(THEIRS),
-                flags: segment.flags,
-                window: segment.window,
-                options: segment.options,
-                ecn: segment.ecn,
-                payload: [segment.payload, outgoing.rest].concat(),
-            });
+            seen.push(Seen::of(&outgoing));
             assert!(seen.len() < 10_000, "never stops sending");
         }
         seen
+    }
+
+    /// The acknowledgement that has to come out before anything else is taken.
+    pub(super) fn acknowledgement(&mut self) -> Option<Seen> {
+        if !self.connection.owes_before_next() {
+            return None;
+        }
+        let outgoing = self.connection.poll_acknowledgement(self.now);
+        outgoing.map(|outgoing| Seen::of(&outgoing))
     }
 
     /// The one segment that comes out now.

@@ -148,6 +148,96 @@ proptest! {
     }
 }
 
+/// What each acknowledgement says that goes out while segments of a kilobyte at `starts` are taken together, and at their end.
+fn acknowledgements(script: &mut Script, starts: &[i32]) -> Vec<(i32, Vec<(i32, i32)>)> {
+    let text = [7; 1_000];
+    let segments: Vec<TcpSegment<'_>> = starts
+        .iter()
+        .map(|start| TcpSegment {
+            seq: theirs(*start),
+            ack: ours(0),
+            flags: TcpFlags::ACK,
+            window: script.window,
+            payload: &text,
+            ..TcpSegment::default()
+        })
+        .collect();
+    let mut said = Vec::new();
+    let mut rest = &segments[..];
+    while !rest.is_empty() {
+        let taken = script.connection.on_train(script.now, rest);
+        rest = &rest[taken..];
+        said.extend(script.acknowledgement());
+    }
+    said.extend(script.drain());
+    let received = script.connection.received().len();
+    script.connection.consume(received);
+    said.iter().map(|seen| (seen.ack, seen.sack())).collect()
+}
+
+#[test]
+fn p98_behind_a_gap_segments_are_acknowledged_one_by_one_even_if_they_come_together() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= type=test
+    //# Out-of-order data segments SHOULD be acknowledged immediately
+    //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+    //= type=test
+    //# the data receiver SHOULD include as many distinct SACK blocks as possible in the SACK option
+    let mut script = Script::of(takeover(), Config::default());
+    let together = acknowledgements(&mut script, &[0, 1_000, 2_000, 3_000, 4_000]);
+    assert_eq!(together, [(5_000, vec![])], "one for all on a good path");
+    let gaps = acknowledgements(&mut script, &[6_000, 8_000, 10_000, 12_000]);
+    assert_eq!(
+        gaps,
+        [
+            (5_000, vec![(6_000, 7_000)]),
+            (5_000, vec![(8_000, 9_000), (6_000, 7_000)]),
+            (
+                5_000,
+                vec![(10_000, 11_000), (8_000, 9_000), (6_000, 7_000)]
+            ),
+            (
+                5_000,
+                vec![(12_000, 13_000), (10_000, 11_000), (8_000, 9_000)]
+            ),
+        ]
+    );
+    let filled = acknowledgements(&mut script, &[5_000, 7_000, 9_000, 11_000]);
+    let acknowledged: Vec<i32> = filled.iter().map(|(ack, _)| *ack).collect();
+    assert_eq!(acknowledged, [7_000, 9_000, 11_000, 13_000]);
+}
+
+#[test]
+fn p98_where_segments_get_lost_every_second_one_is_acknowledged_until_none_was_for_long() {
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= type=test
+    //# an ACK SHOULD be generated for at least every second full-sized segment
+    let mut script = Script::of(takeover(), Config::default());
+    acknowledgements(&mut script, &[1_000, 0]);
+    let mut next = 2_000;
+    let mut train = |script: &mut Script| {
+        let starts: Vec<i32> = (0..16).map(|index| next + index * 1_000).collect();
+        next += 16_000;
+        acknowledgements(script, &starts).len()
+    };
+    let closely = usize::from(limits::ACKNOWLEDGED_CLOSELY_SEGMENTS) / 16;
+    for _ in 0..closely {
+        assert_eq!(train(&mut script), 8);
+    }
+    assert_eq!(train(&mut script), 1);
+}
+
+#[test]
+fn p98_every_duplicate_that_comes_in_one_train_is_reported() {
+    let mut script = Script::of(takeover(), Config::default());
+    acknowledgements(&mut script, &[0, 1_000, 2_000]);
+    let again = acknowledgements(&mut script, &[0, 2_000]);
+    assert_eq!(
+        again,
+        [(3_000, vec![(0, 1_000)]), (3_000, vec![(2_000, 3_000)]),]
+    );
+}
+
 /// One segment of a train: mostly the next one, now and then something else.
 #[derive(Clone, Debug)]
 struct Car {
@@ -231,10 +321,19 @@ proptest! {
                 }
                 segment
             }).collect();
+            let mut said = [Vec::new(), Vec::new()];
             for segment in &segments {
                 one.connection.on_segment(one.now, segment);
+                said[0].extend(one.acknowledgement());
             }
-            other.connection.on_train(other.now, &segments);
+            let mut rest = &segments[..];
+            while !rest.is_empty() {
+                let taken = other.connection.on_train(other.now, rest);
+                prop_assert!(taken > 0);
+                rest = &rest[taken..];
+                said[1].extend(other.acknowledgement());
+            }
+            prop_assert_eq!(&said[0], &said[1]);
             for script in [&mut one, &mut other] {
                 script.connection.send(&[9; 500]);
             }

@@ -121,6 +121,7 @@ fn takeover(kind: u8) -> Takeover {
         timestamps: None,
         round_trip: None,
         path_mss: 1460,
+        path_mss_min: sluice_tcp::limits::PATH_MSS_IPV4_BYTES_MIN,
     }
 }
 
