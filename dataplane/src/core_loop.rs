@@ -323,23 +323,30 @@ impl Turn<'_> {
                 continue;
             }
             any = true;
-            let mut bytes = 0;
-            let mut mine: Burst = Burst::new();
-            for mut packet in burst.drain() {
-                bytes += packet.len() as u64;
-                self.wire.take_in(segment, side, &mut packet);
-                if let Some(packet) = self.deal(port, segment, packet)
-                    && let Err(packet) = mine.push(packet)
-                {
-                    // As many as one burst holds came.
-                    self.wire.discard(packet, DropReason::TransmitFull);
-                }
+            let bytes = burst.iter().map(|packet| packet.len() as u64).sum();
+            self.wire.received(side, packets as u64, bytes);
+            if self.deal || self.wire.translates() {
+                burst = self.dealt((port, segment, side), burst);
             }
             self.worker
-                .on_burst(segment, side, mine.drain(), now, &mut self.wire);
-            self.wire.received(side, packets as u64, bytes);
+                .on_burst(segment, side, burst.drain(), now, &mut self.wire);
         }
         any
+    }
+
+    /// What of a burst is for this core, as its segment knows it.
+    fn dealt(&mut self, (port, segment, side): (usize, SegmentId, Side), mut all: Burst) -> Burst {
+        let mut mine = Burst::new();
+        for mut packet in all.drain() {
+            self.wire.take_in(segment, side, &mut packet);
+            if let Some(packet) = self.deal(port, segment, packet)
+                && let Err(packet) = mine.push(packet)
+            {
+                // As many as one burst holds came.
+                self.wire.discard(packet, DropReason::TransmitFull);
+            }
+        }
+        mine
     }
 
     /// A frame from a port: back if it is this core's, else to the flow's own core.

@@ -42,6 +42,8 @@ pub(crate) struct WirePort {
     side: Side,
     tx: Transmit,
     pending: Burst<TX_PENDING_PACKETS_MAX>,
+    /// Frames that were queued since the counters were last moved, and their bytes.
+    sent: (u64, u64),
 }
 
 impl WirePort {
@@ -52,7 +54,24 @@ impl WirePort {
             side,
             tx,
             pending: Burst::new(),
+            sent: (0, 0),
         }
+    }
+}
+
+impl WirePort {
+    /// Moves the counters by what was queued since.
+    fn count_sent(&mut self, stats: CoreStats<'_>) {
+        let (packets, bytes) = core::mem::take(&mut self.sent);
+        if packets == 0 {
+            return;
+        }
+        let (packet_counter, byte_counter) = match self.side {
+            Side::A => (Counter::TxPacketsA, Counter::TxBytesA),
+            Side::B => (Counter::TxPacketsB, Counter::TxBytesB),
+        };
+        stats.add(packet_counter, packets);
+        stats.add(byte_counter, bytes);
     }
 }
 
@@ -92,6 +111,11 @@ impl<'core> Wire<'core> {
         self.translations = (!translations.is_empty()).then_some(translations);
     }
 
+    /// Whether frames change their VLAN between the ports.
+    pub(crate) const fn translates(&self) -> bool {
+        self.translations.is_some()
+    }
+
     /// A frame that has just come in gets the VLAN by which its segment knows it.
     pub(crate) fn take_in(&self, segment: SegmentId, side: Side, packet: &mut Mbuf) {
         if let Some(translations) = &self.translations {
@@ -104,6 +128,7 @@ impl<'core> Wire<'core> {
     pub(crate) fn flush(&mut self) -> bool {
         let mut moved = false;
         for port in &mut self.ports {
+            port.count_sent(self.stats);
             if let Transmit::Own(queue) = &mut port.tx {
                 moved |= queue.send(&mut port.pending) > 0;
             }
@@ -147,10 +172,10 @@ impl<'core> Wire<'core> {
                 }
                 match queue(port, position, packet, self.mesh) {
                     Ok(()) => {
-                        let side = port.side;
                         // A frame that changes cores is counted by the core that sends it.
                         if matches!(port.tx, Transmit::Own(_)) {
-                            self.count_sent(side, bytes);
+                            port.sent.0 += 1;
+                            port.sent.1 += bytes;
                         }
                         None
                     }
@@ -189,15 +214,6 @@ impl<'core> Wire<'core> {
             },
             1,
         );
-    }
-
-    fn count_sent(&mut self, side: Side, bytes: u64) {
-        let (packet_counter, byte_counter) = match side {
-            Side::A => (Counter::TxPacketsA, Counter::TxBytesA),
-            Side::B => (Counter::TxPacketsB, Counter::TxBytesB),
-        };
-        self.stats.add(packet_counter, 1);
-        self.stats.add(byte_counter, bytes);
     }
 }
 

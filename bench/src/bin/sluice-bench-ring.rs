@@ -31,10 +31,9 @@ const PENDING_PACKETS: usize = 128;
 const FLOWS_MAX: usize = 131_072;
 const HEADERS_BYTES: usize = 54;
 /// Ethernet and IPv4 without options: where addresses and ports stand.
-const SOURCE: core::ops::Range<usize> = 26..30;
-const DESTINATION: core::ops::Range<usize> = 30..34;
+const ENDS_AT: usize = 26;
+const ENDS_BYTES: usize = 12;
 const SOURCE_PORT: core::ops::Range<usize> = 34..36;
-const DESTINATION_PORT: core::ops::Range<usize> = 36..38;
 const CHECKSUM: core::ops::Range<usize> = 50..52;
 const FIRST_PORT: u32 = 1_024;
 const WARM_UP_US: u64 = 300_000;
@@ -293,8 +292,12 @@ impl Rings {
 
     /// Exchanges the ends. A client's next segment belongs to the next flow, where there are more than frames.
     fn turn_around(&mut self, to: Side, frame: &mut [u8]) {
-        swap(frame, SOURCE, DESTINATION);
-        swap(frame, SOURCE_PORT, DESTINATION_PORT);
+        if let Some((ends, _)) = frame
+            .get_mut(ENDS_AT..)
+            .and_then(|rest| rest.split_first_chunk_mut())
+        {
+            swap_ends(ends);
+        }
         if to == CLIENT_SIDE && self.flows > FRAMES {
             self.next = (self.next + 1) % self.flows;
             let port = u16::try_from(FIRST_PORT + self.next).unwrap_or(u16::MAX);
@@ -321,12 +324,10 @@ fn rewrite(frame: &mut [u8], port: u16) {
     }
 }
 
-/// Exchanges two neighbouring fields of one length.
-fn swap(frame: &mut [u8], one: core::ops::Range<usize>, other: core::ops::Range<usize>) {
-    let len = one.len();
-    if let Some(both) = frame.get_mut(one.start..other.end) {
-        both.rotate_left(len);
-    }
+/// Exchanges addresses and ports.
+fn swap_ends(ends: &mut [u8; ENDS_BYTES]) {
+    let [s0, s1, s2, s3, d0, d1, d2, d3, p0, p1, q0, q1] = *ends;
+    *ends = [d0, d1, d2, d3, s0, s1, s2, s3, q0, q1, p0, p1];
 }
 
 impl Effects for Rings {

@@ -2,6 +2,7 @@
 
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
+use core::slice;
 
 use dpdk_sys::rte_mbuf;
 
@@ -57,6 +58,13 @@ impl<const N: usize> Burst<N> {
             }
             None => Err(packet),
         }
+    }
+
+    /// The packets, first to last.
+    pub fn iter(&self) -> slice::Iter<'_, Mbuf> {
+        // SAFETY: the first `len` are owned packets, and an `Mbuf` is nothing but the pointer to one. They are borrowed from
+        // `self`.
+        unsafe { slice::from_raw_parts(self.packets.as_ptr().cast::<Mbuf>(), self.len) }.iter()
     }
 
     /// Takes every packet out, first to last. Packets the iterator does not reach are freed.
@@ -142,6 +150,15 @@ impl<const N: usize> Burst<N> {
     }
 }
 
+impl<'burst, const N: usize> IntoIterator for &'burst Burst<N> {
+    type Item = &'burst Mbuf;
+    type IntoIter = slice::Iter<'burst, Mbuf>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl<const N: usize> Default for Burst<N> {
     fn default() -> Self {
         Self::new()
@@ -195,4 +212,5 @@ impl<const N: usize> core::fmt::Debug for Burst<N> {
     }
 }
 
+const _: () = assert!(size_of::<Mbuf>() == size_of::<MaybeUninit<*mut rte_mbuf>>());
 const _: () = assert!(size_of::<*mut rte_mbuf>() == size_of::<MaybeUninit<*mut rte_mbuf>>());

@@ -89,7 +89,13 @@ fn what_a_full_port_does_not_take_stays_in_the_burst() {
     let mut received = 0;
     let mut burst: Burst = Burst::new();
     while port.rx[0].receive(&mut burst) > 0 {
-        received += burst.drain().count();
+        let first: Vec<*const u8> = burst.iter().map(|packet| packet.frame().as_ptr()).collect();
+        let then = burst.drain().map(|packet| packet.frame().as_ptr());
+        assert!(
+            then.eq(first.iter().copied()),
+            "seen in the order of the burst"
+        );
+        received += first.len();
     }
     assert_eq!(received, sent);
     assert_eq!(pool.in_use(), 0);

@@ -195,6 +195,12 @@ impl Policy {
         Some(self.client_candidate(number, policy, profile, flow.client.ip()))
     }
 
+    /// The ports that any enabled policy looks at: [`candidate`](Self::candidate) answers for no flow to another.
+    #[must_use]
+    pub const fn ports(&self) -> &PortSet {
+        &self.ports
+    }
+
     /// Whether there is any flow that [`candidate`](Self::candidate) answers for.
     #[must_use]
     pub fn watches(&self) -> bool {

@@ -22,6 +22,7 @@ pub use explain::{Explanation, Question, Step, explain};
 pub use facts::{
     Direction, FlowFacts, HelloFacts, Learned, LoadFacts, NoHello, Note, SegmentIndex,
 };
+pub use ports::PortSet;
 
 #[cfg(test)]
 mod tests;

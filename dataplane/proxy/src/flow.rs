@@ -5,7 +5,7 @@ use core::mem::offset_of;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
 use sluice_flow::{FlowId, Observer, Retention, TimerId, TimerWheel};
-use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent};
+use sluice_packet::{Instant, PacketBuf, SeqNum, Side, TcpFrame, TcpHead, clear_urgent};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
 use crate::corners::Over;
@@ -228,6 +228,17 @@ impl<B> Flow<B> {
 }
 
 impl<B: PacketBuf> Flow<B> {
+    /// Whether a packet of this flow just passes, as [`on_packet`](Self::on_packet) would have it; if so it was noted.
+    pub(crate) fn passes_at_once(&mut self, head: &TcpHead, from: Side, now: Instant) -> bool {
+        let from_client = self.place.is_from_client(head.from_lower);
+        match &mut self.state {
+            State::Bypassed(bypassed) if self.place.side_of(from_client) == from => {
+                bypassed.passes_at_once(head.flags, now)
+            }
+            _ => false,
+        }
+    }
+
     /// One packet of this flow, from the client or from the origin.
     pub(crate) fn on_packet(
         &mut self,

@@ -36,7 +36,7 @@ impl Place {
     /// The place of the flow that `tcp` is of, whose client `client` lives behind `client_side`.
     pub(crate) fn new(tcp: &TcpFrame, client: SocketAddr, client_side: Side) -> Self {
         Self {
-            segment: tcp.key.segment,
+            segment: tcp.key.segment(),
             client_side,
             client_is_lower: tcp.key.is_lower(client),
         }
@@ -51,9 +51,9 @@ impl Place {
         }
     }
 
-    /// Whether the client's address sent `tcp`, a packet of this flow.
-    pub(crate) fn is_from_client(self, tcp: &TcpFrame) -> bool {
-        tcp.from_lower() == self.client_is_lower
+    /// Whether the client sent a packet of this flow that the lower end of its key sent, or did not.
+    pub(crate) const fn is_from_client(self, from_lower: bool) -> bool {
+        from_lower == self.client_is_lower
     }
 }
 
@@ -87,11 +87,11 @@ impl Identity {
     }
 
     pub(crate) fn segment(&self) -> SegmentId {
-        self.key.segment
+        self.key.segment()
     }
 
     pub(crate) fn vlan(&self) -> VlanStack {
-        self.key.vlan
+        self.key.vlan()
     }
 
     fn end(&self, lower: bool) -> SocketAddr {

@@ -22,7 +22,7 @@ impl<B: PacketBuf> Worker<B> {
         out: &mut impl Output<B>,
     ) {
         let frame = parse(segment, packet.frame());
-        self.on_frame(segment, from, packet, &frame, None, now, &mut Frames(out));
+        self.on_frame(segment, from, packet, &frame, now, &mut Frames(out));
     }
 
     /// A part of a datagram is held until the rest is there: what one piece seems to say, the whole may not.
@@ -58,7 +58,7 @@ impl<B: PacketBuf> Worker<B> {
                 return;
             };
             let Frame::Fragment(within) = frame else {
-                self.on_frame(segment, from, mine, &frame, None, now, out);
+                self.on_frame(segment, from, mine, &frame, now, out);
                 return;
             };
             (packet, fragment) = (mine, within);
@@ -96,7 +96,7 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut Frames<'_, O>,
     ) {
-        let segment = error.key.segment;
+        let segment = error.key.segment();
         let id = self.table.lookup(&error.key);
         let flow = id.and_then(|id| self.table.get_mut(id).map(|flow| (id, flow)));
         let Some((id, flow)) = flow else {

@@ -1,7 +1,7 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
 use sluice_flow::Irregularity;
-use sluice_packet::{Frame, Instant, PacketBuf, PathTemplate, SeqNum, TcpFrame, parse};
+use sluice_packet::{Frame, Instant, PacketBuf, PathTemplate, SeqNum, TcpFlags, TcpFrame, TcpHead, parse};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
@@ -81,7 +81,7 @@ pub(crate) fn pass_or_drop<B: PacketBuf>(
             blocked.on_packet(flow.place, packet, tcp, from_client, now, out);
         }
         State::Bypassed(bypassed) => {
-            bypassed.note(tcp, &packet, from_client);
+            bypassed.note(&tcp.head(), &packet, from_client);
             forward(flow.place, packet, from_client, out);
         }
         _ => forward(flow.place, packet, from_client, out),
@@ -121,7 +121,7 @@ impl Bypassed {
         }
         self.active = Activity::at(now.mono);
         let before = self.ended();
-        self.note(tcp, &packet, from_client);
+        self.note(&tcp.head(), &packet, from_client);
         forward(place, packet, from_client, out);
         // The alarm comes earlier only when the flow has just ended, or is known to have.
         if charged || self.ended() && !before {
@@ -129,6 +129,23 @@ impl Bypassed {
         } else {
             After::Undisturbed
         }
+    }
+
+    /// Whether a packet passes and says nothing about the flow but that it goes on. Then that was noted.
+    pub(crate) fn passes_at_once(
+        &mut self,
+        head: &TcpHead,
+        packet: &impl PacketBuf,
+        from_client: bool,
+        now: Instant,
+    ) -> bool {
+        let tells = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+        let passes = self.doubts.is_none() && !head.flags.intersects(tells);
+        if passes {
+            self.active = Activity::at(now);
+            self.note(head, packet, from_client);
+        }
+        passes
     }
 
     /// When something is due: the flow is forgotten, or a number that was watched on its addresses and ports is.

@@ -25,12 +25,12 @@ impl<B: PacketBuf> Worker<B> {
         let opens = tcp.flags.syn() && !tcp.flags.ack();
         let answers = tcp.flags.syn() && tcp.flags.ack();
         let Some((identity, place)) = self.identify(from, tcp, now) else {
-            forward(tcp.key.segment, from, packet, out);
+            forward(tcp.key.segment(), from, packet, out);
             return;
         };
         // A reset begins nothing, and neither does what its receiver drops.
         if tcp.flags.rst() || !(opens || tcp.checksum_ok(packet.frame())) {
-            forward(tcp.key.segment, from, packet, out);
+            forward(tcp.key.segment(), from, packet, out);
             return;
         }
         out.count(Counter::FlowsCandidate, 1);
@@ -66,7 +66,7 @@ impl<B: PacketBuf> Worker<B> {
             return;
         };
         if let Some(flow) = self.table.get_mut(id) {
-            let from_client = flow.place.is_from_client(tcp);
+            let from_client = flow.place.is_from_client(tcp.from_lower());
             passing::pass_or_drop(flow, packet, tcp, from_client, now, out);
         }
     }
@@ -88,7 +88,7 @@ impl<B: PacketBuf> Worker<B> {
                 (false, _) => &[as_client, as_server],
             };
         orientations.iter().find_map(|(side, client, server)| {
-            let facts = flow_facts(tcp.key.segment, tcp.key.vlan, *client, *server);
+            let facts = flow_facts(tcp.key.segment(), tcp.key.vlan(), *client, *server);
             let candidate = generation.policy().candidate(&facts)?;
             let place = Place::new(tcp, *client, *side);
             let generation = Arc::clone(generation);

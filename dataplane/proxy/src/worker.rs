@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sluice_flow::limits::WARM_FLOWS_MAX;
-use sluice_flow::{FlowHash, FlowId, FlowTable, Packet, Reassembler, TimerWheel};
+use sluice_flow::{FlowId, FlowTable, Packet, Reassembler, TimerWheel};
 use sluice_packet::{Frame, Instant, Opaque, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
+use sluice_policy::PortSet;
 use sluice_random::{CoreRandom, RandomError};
 use sluice_telemetry::{Counter, DropReason, EndReason};
 use sluice_tls::{IdentityError, TlsContext, TlsContextError};
@@ -25,7 +26,7 @@ use crate::limits::{BURST_PACKETS_MAX, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER
 use crate::load::{SessionLoad, Thresholds};
 use crate::memory::{Charge, Memory, MemoryBudget};
 use crate::mtu::PortMtus;
-use crate::output::{Effects, ForgeDone, Output};
+use crate::output::{ForgeDone, Output};
 use crate::session::{Next, Turn};
 use crate::shared::Shared;
 
@@ -71,6 +72,8 @@ pub struct Worker<B> {
     /// Where a burst is parsed into; empty between two of them.
     pub(crate) burst: Vec<Arrival<B>>,
     pub(crate) generation: Option<Arc<Generation>>,
+    /// Every port that a generation looked at since the table was last empty: each flow in it has one of them.
+    pub(crate) ports: PortSet,
     pub(crate) wheel: TimerWheel<FlowId>,
     /// Flows that something happened to since the last poll.
     pub(crate) touched: VecDeque<FlowId>,
@@ -106,6 +109,7 @@ impl<B: PacketBuf> Worker<B> {
             },
             burst: Vec::with_capacity(BURST_PACKETS_MAX),
             generation: None,
+            ports: PortSet::new(),
             wheel: TimerWheel::new(settings.now, settings.flows_max),
             touched: VecDeque::new(),
             starved: VecDeque::new(),
@@ -119,6 +123,10 @@ impl<B: PacketBuf> Worker<B> {
     pub fn adopt(&mut self, generation: Arc<Generation>) {
         self.shared.leaves.purge(generation.number());
         self.shared.thresholds = Some(Thresholds::of(generation.limits()));
+        if self.table.is_empty() {
+            self.ports = PortSet::new();
+        }
+        self.ports.insert_all(generation.policy().ports());
         self.generation = Some(generation);
     }
 
@@ -147,17 +155,16 @@ impl<B: PacketBuf> Worker<B> {
     ) {
         let frame = parse(segment, packet.frame());
         let packet = Packet::Whole(packet);
-        self.on_frame(segment, from, packet, &frame, None, now, &mut Frames(out));
+        self.on_frame(segment, from, packet, &frame, now, &mut Frames(out));
     }
 
-    /// A packet that was parsed; `hash` is its flow's, where it is known already.
+    /// A packet that was parsed.
     pub(crate) fn on_frame<O: Output<B>>(
         &mut self,
         segment: SegmentId,
         from: Side,
         packet: Packet<B>,
         frame: &Frame,
-        hash: Option<FlowHash>,
         now: Now,
         out: &mut Frames<'_, O>,
     ) {
@@ -169,19 +176,9 @@ impl<B: PacketBuf> Worker<B> {
             Frame::IcmpError(error) => {
                 return self.on_icmp_error(from, (packet, error), now, out);
             }
-            Frame::Other(why) => {
-                out.count(opaque_counter(*why), 1);
-                if *why == Opaque::Ipv6ChainTooLong {
-                    // Its receiver may well read on to the end.
-                    out.discard(packet, DropReason::Ipv6ChainTooLong);
-                } else {
-                    forward(segment, from, packet, out);
-                }
-                return;
-            }
+            Frame::Other(why) => return on_opaque(segment, from, (packet, *why), out),
         };
-        let hash = hash.unwrap_or_else(|| self.table.hash(&tcp.key));
-        match self.table.lookup_hashed(hash, &tcp.key) {
+        match self.table.lookup(&tcp.key) {
             Some(id) => self.on_known(id, from, packet, tcp, now, out),
             None => self.on_unknown((from, false), packet, tcp, now, out),
         }
@@ -300,10 +297,10 @@ impl<B: PacketBuf> Worker<B> {
         out: &mut impl Output<Packet<B>>,
     ) {
         let Some(flow) = self.table.get_mut(id) else {
-            forward(tcp.key.segment, from, packet, out);
+            forward(tcp.key.segment(), from, packet, out);
             return;
         };
-        let from_client = flow.place.is_from_client(tcp);
+        let from_client = flow.place.is_from_client(tcp.from_lower());
         if from_client != (from == flow.place.client_side) {
             // The right addresses on the wrong wire.
             out.discard(packet, DropReason::IrregularSegment);
@@ -483,6 +480,22 @@ pub(crate) fn touch<B>(id: FlowId, flow: &mut Flow<B>, touched: &mut VecDeque<Fl
     if !flow.queued {
         flow.queued = true;
         touched.push_back(id);
+    }
+}
+
+/// A packet that is not looked into.
+pub(crate) fn on_opaque<B: PacketBuf>(
+    segment: SegmentId,
+    from: Side,
+    (packet, why): (B, Opaque),
+    out: &mut impl Output<B>,
+) {
+    out.count(opaque_counter(why), 1);
+    if why == Opaque::Ipv6ChainTooLong {
+        // Its receiver may well read on to the end.
+        out.discard(packet, DropReason::Ipv6ChainTooLong);
+    } else {
+        forward(segment, from, packet, out);
     }
 }
 

@@ -121,7 +121,7 @@ fn f5_f6_f7_p102_a_session_in_a_tunnel_is_inspected_and_wears_the_tunnel_s_heade
             let half = sample.0.len() / 2;
             let back = [&sample.0[half..], &sample.0[..half]].concat();
             let key = tcp(&world.wire_to_origin[0]).key;
-            assert_ne!(key.tunnel, TunnelId::NONE);
+            assert_ne!(key.tunnel(), TunnelId::NONE);
             let mut longest = 0;
             for frame in &world.wire_to_origin {
                 assert_eq!(outer(frame), sample, "{encapsulation:?}");

@@ -1,55 +1,20 @@
 //! The flow table of one core.
 
-use core::hash::Hasher;
 use core::hint::black_box;
 
 use siphasher::sip::SipHasher13;
 use sluice_packet::FlowKey;
 
-use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN, WARM_FLOWS_MAX};
+use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN};
 
+mod id;
 mod index;
 
+pub use id::{FlowId, Sought};
 use index::Index;
 
 /// No slot, no neighbour.
 const NONE: u32 = u32::MAX;
-
-/// Names one entry of a table for as long as it is there. A slot that is used again has another id, and a slot whose ids
-/// are used up is used no more, so an id kept too long finds nothing rather than a stranger.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FlowId {
-    index: u32,
-    generation: u32,
-}
-
-impl FlowId {
-    /// Where the entry stands in its table, for [`FlowTable::iter_places`].
-    #[must_use]
-    pub const fn place(self) -> usize {
-        self.index as usize
-    }
-
-    /// As a number, to go through an interface that carries numbers.
-    #[must_use]
-    pub const fn to_u64(self) -> u64 {
-        (self.generation as u64) << 32 | self.index as u64
-    }
-
-    /// Back from [`to_u64`](Self::to_u64). A number that never was an id finds nothing.
-    #[must_use]
-    pub const fn from_u64(number: u64) -> Self {
-        let [g0, g1, g2, g3, i0, i1, i2, i3] = number.to_be_bytes();
-        Self {
-            index: u32::from_be_bytes([i0, i1, i2, i3]),
-            generation: u32::from_be_bytes([g0, g1, g2, g3]),
-        }
-    }
-}
-
-/// A key's hash, to be taken once per packet.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct FlowHash(u32);
 
 /// When an entry may make room for a new one.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -108,14 +73,20 @@ pub enum Refusal {
 /// one.
 pub struct FlowTable<V> {
     index: Index,
-    heads: Box<[Head]>,
-    values: Box<[Option<V>]>,
+    entries: Box<[Entry<V>]>,
     free: List,
     observed: List,
     expendable: List,
     kept: List,
     len: usize,
-    key: [u8; 16],
+    keyed: SipHasher13,
+}
+
+/// Head and value lie side by side: what a packet reads of both is on one page.
+#[repr(C)]
+struct Entry<V> {
+    head: Head,
+    value: Option<V>,
 }
 
 /// What a lookup reads of an entry: one cache line.
@@ -138,6 +109,13 @@ enum Listed {
     Observed,
     Expendable,
     Kept,
+}
+
+impl Head {
+    /// The entry is a flow's.
+    const fn is_live(&self) -> bool {
+        !matches!(self.list, Listed::Free | Listed::Retired)
+    }
 }
 
 impl From<Retention> for Listed {
@@ -184,14 +162,15 @@ impl<V> FlowTable<V> {
         };
         let mut table = Self {
             index: Index::new(capacity),
-            heads: vec![head; capacity].into(),
-            values: core::iter::repeat_with(|| None).take(capacity).collect(),
+            entries: core::iter::repeat_with(|| Entry { head, value: None })
+                .take(capacity)
+                .collect(),
             free: EMPTY,
             observed: EMPTY,
             expendable: EMPTY,
             kept: EMPTY,
             len: 0,
-            key,
+            keyed: SipHasher13::new_with_key(&key),
         };
         for index in 0..u32::try_from(capacity).unwrap_or(NONE) {
             table.link(index, Listed::Free);
@@ -202,7 +181,7 @@ impl<V> FlowTable<V> {
     /// Entries there is room for.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.heads.len()
+        self.entries.len()
     }
 
     /// Entries.
@@ -217,45 +196,52 @@ impl<V> FlowTable<V> {
         self.len == 0
     }
 
-    /// The hash of a key.
+    /// What the flow of `key` is looked for by: to be taken once per packet.
     #[must_use]
-    pub fn hash(&self, key: &FlowKey) -> FlowHash {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        for word in key.words() {
-            hasher.write_u64(word);
+    pub fn seek(&self, key: &FlowKey) -> Sought {
+        let (words, count) = key.words();
+        let bytes = words.map(u64::to_le_bytes);
+        let bytes = bytes.as_flattened().get(..count * 8).unwrap_or_default();
+        let hash = self.keyed.hash(bytes);
+        Sought {
+            hash: ((hash ^ hash >> 32) & 0xffff_ffff) as u32,
+            slot: NONE,
         }
-        let hash = hasher.finish();
-        FlowHash(((hash ^ hash >> 32) & 0xffff_ffff) as u32)
     }
 
-    /// Reads what lookups of `hashes` will read, then has `touch` read what the caller will read of each value, and `follow`
-    /// what lies behind it. The reads of one step do not depend on each other, so the cache misses of a whole batch overlap.
-    /// Flows that are not there may be inserted: of those that would make room for them, `leave` reads what their removal
-    /// will. Hashes after the first [`WARM_FLOWS_MAX`] are left cold.
-    pub fn warm(
+    /// Reads what lookups of the flows that `sought` finds in `batch` will read, then has `touch` read what the caller will
+    /// read of each value, and `follow` what lies behind it. The reads of one step do not depend on each other, so the cache
+    /// misses of a whole batch overlap. Flows that are not there may be inserted: of those that would make room for them,
+    /// `leave` reads what their removal will.
+    pub fn warm<T>(
         &self,
-        hashes: impl Iterator<Item = FlowHash> + Clone,
+        batch: &mut [T],
+        sought: impl Fn(&mut T) -> Option<&mut Sought>,
         touch: impl Fn(&V),
         follow: impl Fn(&V),
         leave: impl Fn(&V),
     ) {
-        let hashes = hashes.take(WARM_FLOWS_MAX);
         let mut seen = 0;
-        for hash in hashes.clone() {
-            seen ^= self.index.first(hash.0).unwrap_or(NONE);
+        for sought in batch.iter_mut().filter_map(&sought) {
+            seen ^= self.index.first(sought.hash).unwrap_or(NONE);
         }
-        black_box(seen);
-        let mut slots = [NONE; WARM_FLOWS_MAX];
         let mut strangers = 0;
-        for (place, hash) in slots.iter_mut().zip(hashes) {
-            *place = self.index.slot(hash.0, |_| true).unwrap_or(NONE);
-            match self.heads.get(*place as usize) {
-                Some(head) => seen ^= head.generation,
+        for sought in batch.iter_mut().filter_map(&sought) {
+            sought.slot = self.index.slot(sought.hash, |_| true).unwrap_or(NONE);
+            match self.entries.get(sought.slot as usize) {
+                Some(entry) => {
+                    seen ^= entry.head.generation;
+                    entry.value.iter().for_each(&touch);
+                }
                 None => strangers += 1,
             }
         }
         black_box(seen);
-        self.warm_values(slots.into_iter(), touch, follow);
+        let slots = batch
+            .iter_mut()
+            .filter_map(&sought)
+            .map(|sought| sought.slot);
+        slots.filter_map(|slot| self.value(slot)).for_each(follow);
         if strangers > 0 && self.free.first == NONE {
             let oldest = self.places_of(self.evictable()).take(strangers);
             oldest.filter_map(|slot| self.value(slot)).for_each(leave);
@@ -271,63 +257,69 @@ impl<V> FlowTable<V> {
     ) {
         let mut seen = 0;
         for id in ids.clone() {
-            let head = self.heads.get(id.index as usize);
-            seen ^= head.map_or(NONE, |head| head.generation);
+            if let Some(entry) = self.entries.get(id.index as usize) {
+                seen ^= entry.head.generation;
+                entry.value.iter().for_each(&touch);
+            }
         }
         black_box(seen);
-        self.warm_values(ids.map(|id| id.index), touch, follow);
-    }
-
-    fn warm_values(
-        &self,
-        slots: impl Iterator<Item = u32> + Clone,
-        touch: impl Fn(&V),
-        follow: impl Fn(&V),
-    ) {
-        let values = slots.filter_map(|slot| self.value(slot));
-        values.clone().for_each(touch);
-        values.for_each(follow);
+        ids.filter_map(|id| self.value(id.index)).for_each(follow);
     }
 
     /// The entry of a flow.
     #[must_use]
     pub fn lookup(&self, key: &FlowKey) -> Option<FlowId> {
-        self.lookup_hashed(self.hash(key), key)
+        self.find(self.seek(key), key)
     }
 
-    /// The entry of a flow whose hash is known.
+    /// The entry of the flow of `key`, which is `sought`.
     #[must_use]
-    pub fn lookup_hashed(&self, hash: FlowHash, key: &FlowKey) -> Option<FlowId> {
+    pub fn find(&self, sought: Sought, key: &FlowKey) -> Option<FlowId> {
+        let index = self.slot(sought, key)?;
+        let generation = self.entries.get(index as usize)?.head.generation;
+        Some(FlowId { index, generation })
+    }
+
+    /// As [`find`](Self::find), with its value to be changed.
+    pub fn find_mut(&mut self, sought: Sought, key: &FlowKey) -> Option<(FlowId, &mut V)> {
+        let index = self.slot(sought, key)?;
+        let Entry { head, value } = self.entries.get_mut(index as usize)?;
+        let generation = head.generation;
+        Some((FlowId { index, generation }, value.as_mut()?))
+    }
+
+    fn slot(&self, sought: Sought, key: &FlowKey) -> Option<u32> {
         let is_it = |slot: u32| {
-            self.heads
-                .get(slot as usize)
-                .is_some_and(|head| head.key == *key)
+            let entry = self.entries.get(slot as usize);
+            entry.is_some_and(|Entry { head, .. }| head.key == *key && head.is_live())
         };
-        let index = self.index.slot(hash.0, is_it)?;
-        Some(FlowId {
-            index,
-            generation: self.heads.get(index as usize)?.generation,
-        })
+        if is_it(sought.slot) {
+            return Some(sought.slot);
+        }
+        // Its place was not looked for yet, or it came since.
+        self.index.slot(sought.hash, is_it)
     }
 
     /// The value of an entry.
     #[must_use]
     pub fn get(&self, id: FlowId) -> Option<&V> {
-        self.head(id)?;
-        self.values.get(id.index as usize)?.as_ref()
+        self.entry(id)?.value.as_ref()
     }
 
     /// The value of an entry, to be changed.
     #[must_use]
     pub fn get_mut(&mut self, id: FlowId) -> Option<&mut V> {
-        self.head(id)?;
-        self.values.get_mut(id.index as usize)?.as_mut()
+        let entry = self.entries.get_mut(id.index as usize)?;
+        if entry.head.generation != id.generation || !entry.head.is_live() {
+            return None;
+        }
+        entry.value.as_mut()
     }
 
     /// The key of an entry.
     #[must_use]
     pub fn key(&self, id: FlowId) -> Option<&FlowKey> {
-        self.head(id).map(|head| &head.key)
+        self.entry(id).map(|entry| &entry.head.key)
     }
 
     /// Puts a flow in. When the table is full the oldest entry that may go makes room: one that is only observed, unless
@@ -341,8 +333,8 @@ impl<V> FlowTable<V> {
         value: V,
         retention: Retention,
     ) -> Result<Inserted<V>, Refused<V>> {
-        let hash = self.hash(&key);
-        if let Some(id) = self.lookup_hashed(hash, &key) {
+        let sought = self.seek(&key);
+        if let Some(id) = self.find(sought, &key) {
             return Err(Refused {
                 why: Refusal::Present(id),
                 value,
@@ -354,21 +346,18 @@ impl<V> FlowTable<V> {
             None
         };
         let index = self.free.first;
-        let (Some(head), Some(place)) = (
-            self.heads.get_mut(index as usize),
-            self.values.get_mut(index as usize),
-        ) else {
+        let Some(entry) = self.entries.get_mut(index as usize) else {
             return Err(Refused {
                 why: Refusal::Full,
                 value,
             });
         };
-        head.key = key;
-        let generation = head.generation;
-        *place = Some(value);
+        entry.head.key = key;
+        let generation = entry.head.generation;
+        entry.value = Some(value);
         self.unlink(index);
         self.link(index, retention.into());
-        self.index.occupy(hash.0, index);
+        self.index.occupy(sought.hash, index);
         self.len += 1;
         Ok(Inserted {
             id: FlowId { index, generation },
@@ -379,12 +368,11 @@ impl<V> FlowTable<V> {
     /// Takes an entry out.
     pub fn remove(&mut self, id: FlowId) -> Option<Evicted<V>> {
         let key = *self.key(id)?;
-        let value = self.values.get_mut(id.index as usize)?.take()?;
-        let hash = self.hash(&key);
-        self.index.vacate(hash.0, id.index);
+        let value = self.entries.get_mut(id.index as usize)?.value.take()?;
+        self.index.vacate(self.seek(&key).hash, id.index);
         self.unlink(id.index);
         self.len -= 1;
-        let head = self.heads.get_mut(id.index as usize)?;
+        let head = &mut self.entries.get_mut(id.index as usize)?.head;
         match head.generation.checked_add(1) {
             Some(generation) => {
                 head.generation = generation;
@@ -398,7 +386,7 @@ impl<V> FlowTable<V> {
     /// Takes out the oldest entry that may go, as [`insert`](Self::insert) would. None when all are [`Retention::Kept`].
     pub fn evict_oldest(&mut self) -> Option<Evicted<V>> {
         let oldest = self.evictable().first;
-        let generation = self.heads.get(oldest as usize)?.generation;
+        let generation = self.entries.get(oldest as usize)?.head.generation;
         self.remove(FlowId {
             index: oldest,
             generation,
@@ -407,7 +395,7 @@ impl<V> FlowTable<V> {
 
     /// Says anew when an entry may make room, and makes it the youngest of its kind. False when there is no such entry.
     pub fn retain(&mut self, id: FlowId, retention: Retention) -> bool {
-        let there = self.head(id).is_some();
+        let there = self.entry(id).is_some();
         if there {
             self.unlink(id.index);
             self.link(id.index, retention.into());
@@ -418,7 +406,7 @@ impl<V> FlowTable<V> {
     /// When an entry may make room.
     #[must_use]
     pub fn retention(&self, id: FlowId) -> Option<Retention> {
-        match self.head(id)?.list {
+        match self.entry(id)?.head.list {
             Listed::Observed => Some(Retention::Observed),
             Listed::Expendable => Some(Retention::Expendable),
             Listed::Kept => Some(Retention::Kept),
@@ -438,13 +426,12 @@ impl<V> FlowTable<V> {
             .into_iter()
             .flat_map(|list| self.places_of(list))
             .filter_map(|index| {
-                let head = self.heads.get(index as usize)?;
-                let value = self.values.get(index as usize)?.as_ref()?;
+                let Entry { head, value } = self.entries.get(index as usize)?;
                 let id = FlowId {
                     index,
                     generation: head.generation,
                 };
-                Some((id, &head.key, value))
+                Some((id, &head.key, value.as_ref()?))
             })
     }
 
@@ -457,12 +444,10 @@ impl<V> FlowTable<V> {
     ) -> impl Iterator<Item = (FlowId, &FlowKey, &V)> {
         let end = start.saturating_add(count).min(self.capacity());
         let start = start.min(end);
-        let heads = self.heads.get(start..end).unwrap_or_default();
-        let values = self.values.get(start..end).unwrap_or_default();
+        let entries = self.entries.get(start..end).unwrap_or_default();
         (u32::try_from(start).unwrap_or(NONE)..)
-            .zip(heads)
-            .zip(values)
-            .filter_map(|((index, head), value)| {
+            .zip(entries)
+            .filter_map(|(index, Entry { head, value })| {
                 let id = FlowId {
                     index,
                     generation: head.generation,
@@ -473,7 +458,7 @@ impl<V> FlowTable<V> {
 
     /// The list whose oldest entry makes room first.
     fn evictable(&self) -> List {
-        let few = self.observed.len <= self.heads.len() / OBSERVED_PLACES_ONE_IN;
+        let few = self.observed.len <= self.entries.len() / OBSERVED_PLACES_ONE_IN;
         if self.observed.len == 0 || (few && self.expendable.len > 0) {
             self.expendable
         } else {
@@ -484,18 +469,23 @@ impl<V> FlowTable<V> {
     /// The slots of a list, oldest first, and then none.
     fn places_of(&self, list: List) -> impl Iterator<Item = u32> {
         core::iter::successors(Some(list.first), |index| {
-            self.heads.get(*index as usize).map(|head| head.next)
+            let entry = self.entries.get(*index as usize);
+            entry.map(|entry| entry.head.next)
         })
     }
 
     fn value(&self, slot: u32) -> Option<&V> {
-        self.values.get(slot as usize)?.as_ref()
+        self.entries.get(slot as usize)?.value.as_ref()
     }
 
-    fn head(&self, id: FlowId) -> Option<&Head> {
-        self.heads.get(id.index as usize).filter(|head| {
-            head.generation == id.generation && !matches!(head.list, Listed::Free | Listed::Retired)
-        })
+    fn entry(&self, id: FlowId) -> Option<&Entry<V>> {
+        let entry = self.entries.get(id.index as usize)?;
+        (entry.head.generation == id.generation && entry.head.is_live()).then_some(entry)
+    }
+
+    fn head_mut(&mut self, slot: u32) -> Option<&mut Head> {
+        let entry = self.entries.get_mut(slot as usize)?;
+        Some(&mut entry.head)
     }
 
     fn list(&mut self, which: Listed) -> Option<&mut List> {
@@ -519,10 +509,10 @@ impl<V> FlowTable<V> {
                 list.first = index;
             }
         }
-        if let Some(neighbour) = self.heads.get_mut(previous as usize) {
+        if let Some(neighbour) = self.head_mut(previous) {
             neighbour.next = index;
         }
-        if let Some(head) = self.heads.get_mut(index as usize) {
+        if let Some(head) = self.head_mut(index) {
             head.previous = previous;
             head.next = NONE;
             head.list = which;
@@ -530,19 +520,19 @@ impl<V> FlowTable<V> {
     }
 
     fn unlink(&mut self, index: u32) {
-        let Some(&Head {
+        let Some(head) = self.head_mut(index) else {
+            return;
+        };
+        let Head {
             previous,
             next,
             list,
             ..
-        }) = self.heads.get(index as usize)
-        else {
-            return;
-        };
-        if let Some(neighbour) = self.heads.get_mut(previous as usize) {
+        } = *head;
+        if let Some(neighbour) = self.head_mut(previous) {
             neighbour.next = next;
         }
-        if let Some(neighbour) = self.heads.get_mut(next as usize) {
+        if let Some(neighbour) = self.head_mut(next) {
             neighbour.previous = previous;
         }
         if let Some(list) = self.list(list) {

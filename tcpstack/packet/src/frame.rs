@@ -4,7 +4,7 @@ use crate::icmp::is_icmp;
 use crate::ip::{Ip, PROTOCOL_AH, PROTOCOL_ESP, PROTOCOL_TCP, PROTOCOL_UDP};
 use crate::link::Link;
 use crate::tunnel::{Wrapped, decapsulated};
-use crate::{FragmentFrame, IcmpError, Opaque, SegmentId, TcpFrame, TunnelId, VlanStack};
+use crate::{FragmentFrame, IcmpError, Opaque, SegmentId, TcpFrame, TcpHead, TunnelId, VlanStack};
 
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
@@ -26,6 +26,17 @@ pub enum Frame {
     Other(Opaque),
 }
 
+/// What a frame is as far as most need it, found once per packet.
+#[derive(Copy, Clone, Debug)]
+pub enum Glance {
+    /// A whole TCP segment, as [`Frame::Tcp`].
+    Tcp(TcpHead),
+    /// Anything that is forwarded at layer 2, as [`Frame::Other`].
+    Other(Opaque),
+    /// A fragment or an ICMP error: [`parse`] says more.
+    Rare,
+}
+
 /// Where a datagram is.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Place {
@@ -37,10 +48,42 @@ pub(crate) struct Place {
 /// Finds out what `frame`, seen on `segment`, is. Never fails and never allocates, whatever the bytes are.
 #[must_use]
 pub fn parse(segment: SegmentId, frame: &[u8]) -> Frame {
-    look(segment, frame).unwrap_or_else(Frame::Other)
+    match find(segment, frame) {
+        Ok(Found::Tcp(head)) => Frame::Tcp(head.read(frame)),
+        Ok(Found::Fragment(fragment)) => Frame::Fragment(fragment),
+        Ok(Found::IcmpError(error)) => Frame::IcmpError(error),
+        Err(why) => Frame::Other(why),
+    }
 }
 
-fn look(segment: SegmentId, frame: &[u8]) -> Result<Frame, Opaque> {
+/// [`parse`], without reading what few ask for.
+#[inline]
+#[must_use]
+pub fn glance(segment: SegmentId, frame: &[u8]) -> Glance {
+    match TcpHead::plain(segment, frame) {
+        Some(head) => Glance::Tcp(head),
+        None => match look(segment, frame) {
+            Ok(Found::Tcp(head)) => Glance::Tcp(head),
+            Ok(Found::Fragment(_) | Found::IcmpError(_)) => Glance::Rare,
+            Err(why) => Glance::Other(why),
+        },
+    }
+}
+
+enum Found {
+    Tcp(TcpHead),
+    Fragment(FragmentFrame),
+    IcmpError(IcmpError),
+}
+
+fn find(segment: SegmentId, frame: &[u8]) -> Result<Found, Opaque> {
+    match TcpHead::plain(segment, frame) {
+        Some(head) => Ok(Found::Tcp(head)),
+        None => look(segment, frame),
+    }
+}
+
+fn look(segment: SegmentId, frame: &[u8]) -> Result<Found, Opaque> {
     let link = Link::parse(frame)?;
     let mut place = Place {
         segment,
@@ -58,13 +101,13 @@ fn look(segment: SegmentId, frame: &[u8]) -> Result<Frame, Opaque> {
         });
         if let Some(part) = ip.fragment {
             return FragmentFrame::new(place, link.len, start, &ip, part, class)
-                .map(Frame::Fragment);
+                .map(Found::Fragment);
         }
         if ip.protocol == PROTOCOL_TCP {
-            return TcpFrame::parse(place, link.len, frame, start, &ip, class).map(Frame::Tcp);
+            return TcpHead::parse(place, link.len, frame, start, &ip, class).map(Found::Tcp);
         }
         if is_icmp(&ip) {
-            return IcmpError::parse(place, frame, start, &ip).map(Frame::IcmpError);
+            return IcmpError::parse(place, frame, start, &ip).map(Found::IcmpError);
         }
         // Nothing behind the end of this datagram belongs to the one within.
         frame = frame.get(..start + ip.total_len).ok_or(Opaque::Truncated)?;

@@ -1,162 +1,190 @@
 //! What names a flow.
 
-use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::{SegmentId, TunnelId, VlanStack};
 
-/// One end of a flow. An IPv4 address stands in the first four bytes; [`FlowKey::v6`] says which it is.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Endpoint {
-    address: [u8; 16],
-    port: u16,
+/// One end of a flow: its address as a number, an IPv4 one in the upper half of the first word, and its port.
+type End = (u64, u64, u16);
+
+fn end(address: SocketAddr) -> End {
+    let (high, low) = match address.ip() {
+        IpAddr::V4(ip) => (u64::from(ip.to_bits()) << 32, 0),
+        IpAddr::V6(ip) => halves(ip.to_bits()),
+    };
+    (high, low, address.port())
 }
 
-impl Endpoint {
-    fn new(address: SocketAddr) -> Self {
-        let octets = match address.ip() {
-            IpAddr::V4(ip) => {
-                let [a, b, c, d] = ip.octets();
-                [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-            }
-            IpAddr::V6(ip) => ip.octets(),
-        };
-        Self {
-            address: octets,
-            port: address.port(),
-        }
-    }
-
-    fn socket_addr(&self, v6: bool) -> SocketAddr {
-        let ip = if v6 {
-            IpAddr::V6(Ipv6Addr::from(self.address))
-        } else {
-            let [a, b, c, d, ..] = self.address;
-            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-        };
-        SocketAddr::new(ip, self.port)
-    }
+const fn halves(address: u128) -> (u64, u64) {
+    (
+        (address >> 64 & u64::MAX as u128) as u64,
+        (address & u64::MAX as u128) as u64,
+    )
 }
 
 /// Names a TCP flow: segment, VLAN identifiers, tunnel and both ends. Both directions have the same key, as the lower end is
 /// put first. The same four-tuple in another VLAN, in another tunnel or on another segment is another flow.
-#[derive(Copy, Clone)]
+///
+/// It is a few words, all of which count, so that it is compared and hashed as it is.
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
 pub struct FlowKey {
-    /// The segment the flow crosses.
-    pub segment: SegmentId,
-    /// The VLANs it is in.
-    pub vlan: VlanStack,
-    /// The tunnel it is in.
-    pub tunnel: TunnelId,
-    v6: bool,
-    lo: Endpoint,
-    hi: Endpoint,
+    /// Addresses: two words of the lower end's, two of the higher end's.
+    ends: [u64; 4],
+    /// Tunnel above the VLAN identifiers.
+    way: u64,
+    /// From the top: whether it is IPv6, the segment, the lower end's port, the higher end's.
+    ports: u64,
 }
+
+const V6: u64 = 1 << 48;
 
 impl FlowKey {
     /// The key of the flow between `one` and `other`, which are of the same family, in no tunnel.
     #[must_use]
     pub fn new(segment: SegmentId, vlan: VlanStack, one: SocketAddr, other: SocketAddr) -> Self {
-        let (one_end, other_end) = (Endpoint::new(one), Endpoint::new(other));
-        let (lo, hi) = if one_end <= other_end {
-            (one_end, other_end)
-        } else {
-            (other_end, one_end)
+        Self::directed(segment, vlan, one, other).0
+    }
+
+    /// The same, and whether `one` is the lower end.
+    pub(crate) fn directed(
+        segment: SegmentId,
+        vlan: VlanStack,
+        one: SocketAddr,
+        other: SocketAddr,
+    ) -> (Self, bool) {
+        let v6 = if one.is_ipv6() { V6 } else { 0 };
+        Self::between(segment, vlan, v6, end(one), end(other))
+    }
+
+    /// The same between IPv4 addresses, and whether `one` is the lower end.
+    #[inline]
+    pub(crate) fn ipv4(
+        segment: SegmentId,
+        vlan: VlanStack,
+        (one, one_port): (u32, u16),
+        (other, other_port): (u32, u16),
+    ) -> (Self, bool) {
+        let one = (u64::from(one) << 32, 0, one_port);
+        let other = (u64::from(other) << 32, 0, other_port);
+        Self::between(segment, vlan, 0, one, other)
+    }
+
+    /// The same between IPv6 addresses, and whether `one` is the lower end.
+    #[inline]
+    pub(crate) fn ipv6(
+        segment: SegmentId,
+        vlan: VlanStack,
+        (one, one_port): (u128, u16),
+        (other, other_port): (u128, u16),
+    ) -> (Self, bool) {
+        let ((one_high, one_low), (other_high, other_low)) = (halves(one), halves(other));
+        let one = (one_high, one_low, one_port);
+        let other = (other_high, other_low, other_port);
+        Self::between(segment, vlan, V6, one, other)
+    }
+
+    #[inline]
+    fn between(segment: SegmentId, vlan: VlanStack, v6: u64, one: End, other: End) -> (Self, bool) {
+        let lower = one <= other;
+        let (lo, hi) = if lower { (one, other) } else { (other, one) };
+        let key = Self {
+            ends: [lo.0, lo.1, hi.0, hi.1],
+            way: u64::from(vlan.identity()),
+            ports: v6 | u64::from(segment.0) << 32 | u64::from(lo.2) << 16 | u64::from(hi.2),
         };
-        Self {
-            segment,
-            vlan,
-            tunnel: TunnelId::NONE,
-            v6: one.is_ipv6(),
-            lo,
-            hi,
-        }
+        (key, lower)
     }
 
     /// The key of the flow with the same ends in that tunnel.
     #[must_use]
     pub const fn in_tunnel(self, tunnel: TunnelId) -> Self {
-        Self { tunnel, ..self }
+        let way = (tunnel.to_u32() as u64) << 32 | self.way & 0xffff_ffff;
+        Self { way, ..self }
+    }
+
+    /// The segment the flow crosses.
+    #[must_use]
+    pub const fn segment(&self) -> SegmentId {
+        SegmentId((self.ports >> 32 & 0xffff) as u16)
+    }
+
+    /// The VLANs it is in, of which only the identifiers are kept.
+    #[must_use]
+    pub const fn vlan(&self) -> VlanStack {
+        VlanStack::identified((self.way & 0xffff_ffff) as u32)
+    }
+
+    /// The tunnel it is in.
+    #[must_use]
+    pub const fn tunnel(&self) -> TunnelId {
+        TunnelId::from_u32((self.way >> 32) as u32)
     }
 
     /// The end with the lower address, or with the lower port of the same address.
     #[must_use]
-    pub fn lower(&self) -> SocketAddr {
-        self.lo.socket_addr(self.v6)
+    pub const fn lower(&self) -> SocketAddr {
+        let [high, low, _, _] = self.ends;
+        self.socket_addr(high, low, self.lower_port())
     }
 
     /// The other end.
     #[must_use]
-    pub fn higher(&self) -> SocketAddr {
-        self.hi.socket_addr(self.v6)
+    pub const fn higher(&self) -> SocketAddr {
+        let [_, _, high, low] = self.ends;
+        self.socket_addr(high, low, self.higher_port())
+    }
+
+    /// Port of [`lower`](Self::lower).
+    #[must_use]
+    pub const fn lower_port(&self) -> u16 {
+        (self.ports >> 16 & 0xffff) as u16
+    }
+
+    /// Port of [`higher`](Self::higher).
+    #[must_use]
+    pub const fn higher_port(&self) -> u16 {
+        (self.ports & 0xffff) as u16
+    }
+
+    const fn socket_addr(&self, high: u64, low: u64, port: u16) -> SocketAddr {
+        let ip = if self.is_ipv6() {
+            IpAddr::V6(Ipv6Addr::from_bits((high as u128) << 64 | low as u128))
+        } else {
+            IpAddr::V4(Ipv4Addr::from_bits((high >> 32) as u32))
+        };
+        SocketAddr::new(ip, port)
     }
 
     /// Whether `address` is the lower end.
     #[must_use]
     pub fn is_lower(&self, address: SocketAddr) -> bool {
-        Endpoint::new(address) == self.lo && address.is_ipv6() == self.v6
+        self.lower() == address
     }
 
     /// Whether the flow is IPv6.
     #[must_use]
     pub const fn is_ipv6(&self) -> bool {
-        self.v6
+        self.ports & V6 != 0
     }
 
-    /// Everything that two equal keys have in common, as words for a keyed hash.
+    /// Everything that two equal keys have in common, as words for a keyed hash: three for IPv4, in front, and six for IPv6.
     #[must_use]
-    pub fn words(&self) -> [u64; 6] {
-        let [lo_high, lo_low] = halves(self.lo.address);
-        let [hi_high, hi_low] = halves(self.hi.address);
-        [
-            lo_high,
-            lo_low,
-            hi_high,
-            hi_low,
-            u64::from(self.tunnel.to_u32()) << 32 | u64::from(self.vlan.identity()),
-            u64::from(self.v6) << 48
-                | u64::from(self.segment.0) << 32
-                | u64::from(self.lo.port) << 16
-                | u64::from(self.hi.port),
-        ]
+    #[inline]
+    pub const fn words(&self) -> ([u64; 6], usize) {
+        let [lo_high, lo_low, hi_high, hi_low] = self.ends;
+        if self.is_ipv6() {
+            ([lo_high, lo_low, hi_high, hi_low, self.way, self.ports], 6)
+        } else {
+            ([lo_high | hi_high >> 32, self.way, self.ports, 0, 0, 0], 3)
+        }
     }
 
     /// Both addresses and both ports xored together in sixteen-bit words: all that a symmetric Toeplitz hash sees.
     pub(crate) fn folded(&self) -> u16 {
-        let words = halves(self.lo.address)
-            .into_iter()
-            .chain(halves(self.hi.address));
-        let folded = words.fold(0, |folded, word| folded ^ word);
+        let folded = self.ends.into_iter().fold(0, |folded, word| folded ^ word);
         let folded = folded ^ folded >> 32;
         let folded = folded ^ folded >> 16;
-        (folded & 0xffff) as u16 ^ self.lo.port ^ self.hi.port
-    }
-}
-
-fn halves(address: [u8; 16]) -> [u64; 2] {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = address;
-    [
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        u64::from_be_bytes(rest),
-    ]
-}
-
-impl PartialEq for FlowKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.lo == other.lo
-            && self.hi == other.hi
-            && self.segment == other.segment
-            && self.v6 == other.v6
-            && self.vlan == other.vlan
-            && self.tunnel == other.tunnel
-    }
-}
-
-impl Eq for FlowKey {}
-
-impl Hash for FlowKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.words().hash(state);
+        (folded & 0xffff) as u16 ^ self.lower_port() ^ self.higher_port()
     }
 }
 
@@ -165,13 +193,13 @@ impl core::fmt::Debug for FlowKey {
         write!(
             f,
             "segment {} {:?} {}-{}",
-            self.segment.0,
-            self.vlan,
+            self.segment().0,
+            self.vlan(),
             self.lower(),
             self.higher()
         )?;
-        if self.tunnel != TunnelId::NONE {
-            write!(f, " in {:?}", self.tunnel)?;
+        if self.tunnel() != TunnelId::NONE {
+            write!(f, " in {:?}", self.tunnel())?;
         }
         Ok(())
     }

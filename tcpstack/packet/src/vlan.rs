@@ -91,10 +91,26 @@ impl VlanStack {
         self.vids().next()
     }
 
-    /// What comparisons see, as one number.
-    pub(crate) fn identity(&self) -> u32 {
-        self.vids()
-            .fold(0, |identity, vid| identity << 16 | u32::from(vid))
+    /// What comparisons see, as one number: the last identifier in the lower half, the one before it in the upper.
+    pub(crate) const fn identity(&self) -> u32 {
+        // What is not on the frame is zero, as is a priority tag.
+        let [outer, inner] = self.tags;
+        let outer = (u16::from_be_bytes(outer) & VID_MASK) as u32;
+        let inner = (u16::from_be_bytes(inner) & VID_MASK) as u32;
+        if inner == 0 {
+            outer
+        } else {
+            outer << 16 | inner
+        }
+    }
+
+    /// The stack of nothing but the identifiers that [`identity`](Self::identity) names.
+    pub(crate) const fn identified(identity: u32) -> Self {
+        match ((identity >> 16) as u16, (identity & 0xffff) as u16) {
+            (0, 0) => Self::UNTAGGED,
+            (0, vid) => Self::single(vid),
+            (outer, inner) => Self::double(outer, inner),
+        }
     }
 }
 
@@ -146,5 +162,16 @@ mod tests {
         assert_eq!(VlanStack::double(0, 7).outer_vid(), Some(7));
         assert_eq!(VlanStack::UNTAGGED.outer_vid(), None);
         assert!(VlanStack::UNTAGGED.is_empty());
+        for stack in [
+            VlanStack::UNTAGGED,
+            VlanStack::single(0xe064),
+            VlanStack::double(0xe000, 100),
+            VlanStack::double(200, 0xe000),
+            VlanStack::double(0xe0c8, 100),
+        ] {
+            let named = VlanStack::identified(stack.identity());
+            assert_eq!(named, stack);
+            assert!(named.vids().eq(stack.vids()) && named.tags().eq(stack.vids()));
+        }
     }
 }

@@ -33,16 +33,21 @@ fn in_found_changed_and_out() {
         (1, 4, false)
     );
     let (touched, followed) = (core::cell::Cell::new(0), core::cell::Cell::new(0));
-    let hashes = [table.hash(&key(6)), table.hash(&key(7))];
+    let mut batch = [Some(table.seek(&key(6))), None, Some(table.seek(&key(7)))];
     let add = |to: &core::cell::Cell<u32>, value: &u32| to.set(to.get() + value);
     table.warm(
-        hashes.into_iter(),
+        &mut batch,
+        Option::as_mut,
         |value| add(&touched, value),
         |value| add(&followed, value),
         |_| panic!("there is room for the other one"),
     );
     // What is there is touched once, what is not is not.
     assert_eq!((touched.get(), followed.get()), (8, 8));
+    let [stranger, _, found] = batch.map(|sought| sought.unwrap_or(batch[0].unwrap()));
+    assert_eq!(table.find(found, &key(7)), Some(id));
+    assert_eq!(table.find_mut(found, &key(7)), Some((id, &mut 8)));
+    assert_eq!(table.find(stranger, &key(6)), None);
     table.warm_entries(
         [id].into_iter(),
         |value| add(&touched, value),
@@ -60,6 +65,17 @@ fn in_found_changed_and_out() {
     assert_eq!((table.lookup(&key(7)), table.get(id)), (None, None));
     assert_eq!(table.remove(id), None);
     assert!(table.is_empty());
+    // What was found is gone; what was not has come.
+    assert_eq!(table.find(found, &key(7)), None);
+    let came = insert(&mut table, 6, Retention::Kept).id;
+    assert_eq!(table.find(stranger, &key(6)), Some(came));
+    // Another flow where it was, then itself elsewhere.
+    for number in 10..13 {
+        insert(&mut table, number, Retention::Observed);
+    }
+    assert_eq!(table.find(found, &key(7)), None);
+    let back = insert(&mut table, 7, Retention::Kept).id;
+    assert_eq!(table.find(found, &key(7)), Some(back));
 }
 
 #[test]
@@ -71,8 +87,8 @@ fn those_that_would_make_room_are_warmed_and_no_others() {
     }
     let left = core::cell::RefCell::new(Vec::new());
     let leave = |value: &u32| left.borrow_mut().push(*value);
-    let hashes = [3, 70, 71].map(|number| table.hash(&key(number)));
-    table.warm(hashes.into_iter(), |_| {}, |_| {}, leave);
+    let mut batch = [3, 70, 71].map(|number| table.seek(&key(number)));
+    table.warm(&mut batch, |sought| Some(sought), |_| {}, |_| {}, leave);
     assert_eq!(*left.borrow(), [2, 3], "two are strangers");
 }
 
@@ -110,7 +126,7 @@ fn a_stale_id_never_finds_the_next_tenant() {
 #[test]
 fn a_place_whose_ids_are_used_up_is_used_no_more() {
     let mut table = FlowTable::new(2, SECRET);
-    table.heads[0].generation = u32::MAX;
+    table.entries[0].head.generation = u32::MAX;
     let last = insert(&mut table, 1, Retention::Kept).id;
     assert_eq!((last.index, last.generation), (0, u32::MAX));
     table.remove(last).unwrap();
@@ -204,7 +220,7 @@ fn the_secret_decides_where_a_flow_lies() {
     let one = FlowTable::<()>::new(1, SECRET);
     let other = FlowTable::<()>::new(1, [7; 16]);
     let same = (0..1000)
-        .filter(|&number| one.hash(&key(number)) == other.hash(&key(number)))
+        .filter(|&number| one.seek(&key(number)) == other.seek(&key(number)))
         .count();
     assert_eq!(same, 0);
 }
@@ -212,11 +228,11 @@ fn the_secret_decides_where_a_flow_lies() {
 #[test]
 fn memory_stays_where_it_was_taken() {
     let mut table = FlowTable::new(100, SECRET);
-    let places = (table.heads.as_ptr(), table.values.as_ptr());
+    let places = table.entries.as_ptr();
     for number in 0..100_000 {
         insert(&mut table, number, Retention::Observed);
     }
-    assert_eq!((table.heads.as_ptr(), table.values.as_ptr()), places);
+    assert_eq!(table.entries.as_ptr(), places);
     assert_eq!(table.len(), 100);
     let mut numbers: Vec<u32> = table.iter().map(|(_, _, value)| *value).collect();
     numbers.sort_unstable();
@@ -261,7 +277,7 @@ fn d121_a_million_flows_are_found_and_evicted_in_a_step_or_two() {
     }
     assert!(table.lookup(&key(u32::MAX)).is_some());
     let probes: Vec<usize> = (FLOWS + 1..2 * FLOWS)
-        .map(|number| table.index.probes(table.hash(&key(number)).0))
+        .map(|number| table.index.probes(table.seek(&key(number)).hash))
         .collect();
     let mean = probes.iter().sum::<usize>() as f64 / probes.len() as f64;
     let longest = probes.iter().max().unwrap();

@@ -193,7 +193,9 @@ proptest! {
             ..segment
         });
         prop_assert_eq!((read.source, read.destination), (source, destination));
-        prop_assert!(read.key.vlan.tags().eq(vlan.tags()));
+        prop_assert_eq!(read.key.vlan(), vlan);
+        let tags = frame[14..].chunks(4).map(|tag| u16::from_be_bytes([tag[0], tag[1]]));
+        prop_assert!(tags.take(vlan.len()).eq(vlan.tags()));
         prop_assert_eq!(PathTemplate::from_frame(&read, frame), path);
         prop_assert_eq!(path.reversed().reversed(), path);
         prop_assert!(path.header_bytes() <= HEADER_BYTES_MAX - TCP_OPTIONS_BYTES_MAX);

@@ -160,13 +160,13 @@ fn one_and_two_tags() {
     for kind in TAG_TYPES {
         let frame = with_tags(&plain, &[(kind, 0xe064)]);
         let tcp = tcp(&frame);
-        assert_eq!(tcp.key.vlan, VlanStack::single(100));
-        assert!(tcp.key.vlan.tags().eq([0xe064]));
+        assert_eq!(tcp.key.vlan(), VlanStack::single(100));
+        assert!(tcp.key.vlan().vids().eq([100]));
         assert_eq!(tcp.payload(&frame), b"x");
         assert!(tcp.checksum_ok(&frame));
     }
     let frame = with_tags(&plain, &[(0x88a8, 200), (0x8100, 100)]);
-    assert_eq!(tcp(&frame).key.vlan, VlanStack::double(200, 100));
+    assert_eq!(tcp(&frame).key.vlan(), VlanStack::double(200, 100));
     assert!(tcp(&frame).checksum_ok(&frame));
     assert_eq!(
         opaque(&with_tags(&plain, &[(0x88a8, 1), (0x8100, 2), (0x8100, 3)])),
@@ -473,5 +473,56 @@ proptest! {
         }
         frame.truncate(frame.len().saturating_sub(cut));
         exercise(&frame);
+    }
+}
+
+proptest! {
+    /// The short look finds what the long one finds, in whatever it takes.
+    #[test]
+    fn p102_what_is_found_at_once_is_what_the_whole_look_finds(
+        v6: bool,
+        tags in proptest::collection::vec((proptest::sample::select(TAG_TYPES.to_vec()), any::<u16>()), 0..=3),
+        options in proptest::collection::vec(any::<u8>(), 0..=10),
+        payload in proptest::collection::vec(any::<u8>(), 0..40),
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..=3),
+        swapped: bool,
+        cut in any::<proptest::sample::Index>(),
+        whole in proptest::bool::weighted(0.8),
+    ) {
+        let mut frame = smoltcp_frame(v6, &options.repeat(4), &payload);
+        if swapped {
+            let (ends, len) = if v6 { (22, 16) } else { (26, 4) };
+            let at = if v6 { 54 } else { 34 };
+            frame[ends..ends + 2 * len].rotate_left(len);
+            frame[at..at + 4].rotate_left(2);
+        }
+        let mut frame = with_tags(&frame, &tags);
+        let untouched = frame.clone();
+        for (at, to) in changes {
+            let at = at.index(frame.len().min(90));
+            frame[at] = to;
+        }
+        if !whole {
+            frame.truncate(cut.index(frame.len() + 1));
+        }
+        if frame == untouched && tags.len() <= 2 {
+            prop_assert!(TcpHead::plain(SEGMENT, &frame).is_some());
+        }
+        if let Some(head) = TcpHead::plain(SEGMENT, &frame) {
+            let Ok(Found::Tcp(found)) = look(SEGMENT, &frame) else {
+                return Err(TestCaseError::fail("there is no segment"));
+            };
+            prop_assert_eq!(head, found);
+            let tcp = head.read(&frame);
+            prop_assert_eq!(tcp.from_lower(), tcp.key.is_lower(tcp.source));
+            prop_assert_eq!(tcp.key, FlowKey::new(SEGMENT, tcp.key.vlan(), tcp.source, tcp.destination));
+        }
+        let same = match (glance(SEGMENT, &frame), parse(SEGMENT, &frame)) {
+            (Glance::Tcp(head), Frame::Tcp(tcp)) => head.read(&frame) == tcp,
+            (Glance::Other(one), Frame::Other(other)) => one == other,
+            (Glance::Rare, Frame::Fragment(_) | Frame::IcmpError(_)) => true,
+            _ => false,
+        };
+        prop_assert!(same);
     }
 }

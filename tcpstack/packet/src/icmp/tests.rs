@@ -175,7 +175,7 @@ fn p94_p102_a_quoted_tunnel_packet_is_about_the_flow_within() {
         Frame::Tcp(tcp) => tcp.key,
         other => panic!("{other:?}"),
     };
-    assert_ne!(key.tunnel, TunnelId::NONE);
+    assert_ne!(key.tunnel(), TunnelId::NONE);
     let read = error(&message(false, 3, 4, [0, 0, 0x05, 0xdc], &frame[18..]));
     assert_eq!(
         (read.key, read.kind),

@@ -16,7 +16,7 @@ pub(crate) fn run(bytes: &[u8]) {
             // Touches every byte of the header.
             let _ = fragment.header_ok(bytes);
         }
-        Frame::IcmpError(error) => assert_eq!(error.key.segment, SEGMENT),
+        Frame::IcmpError(error) => assert_eq!(error.key.segment(), SEGMENT),
         Frame::Other(_) => {}
     }
 }
@@ -52,7 +52,7 @@ fn segment(tcp: &TcpFrame, frame: &[u8]) {
     let payload = tcp.payload_range();
     assert!(tcp.l3_offset() < tcp.l4_offset() && tcp.l4_offset() + 20 <= payload.start);
     assert!(payload.start <= payload.end && payload.end <= frame.len());
-    assert_eq!(tcp.key.segment, SEGMENT);
+    assert_eq!(tcp.key.segment(), SEGMENT);
     assert_ne!(tcp.source, tcp.destination);
     let right = tcp.checksum_ok(frame);
 
