@@ -199,10 +199,7 @@ impl<V> FlowTable<V> {
     /// What the flow of `key` is looked for by: to be taken once per packet.
     #[must_use]
     pub fn seek(&self, key: &FlowKey) -> Sought {
-        let (words, count) = key.words();
-        let bytes = words.map(u64::to_le_bytes);
-        let bytes = bytes.as_flattened().get(..count * 8).unwrap_or_default();
-        let hash = self.keyed.hash(bytes);
+        let hash = key.hash(&self.keyed);
         Sought {
             hash: ((hash ^ hash >> 32) & 0xffff_ffff) as u32,
             slot: NONE,

@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use siphasher::sip::SipHasher13;
+
 use crate::{SegmentId, TunnelId, VlanStack};
 
 /// One end of a flow: its address as a number, an IPv4 one in the upper half of the first word, and its port.
@@ -10,15 +12,16 @@ type End = (u64, u64, u16);
 fn end(address: SocketAddr) -> End {
     let (high, low) = match address.ip() {
         IpAddr::V4(ip) => (u64::from(ip.to_bits()) << 32, 0),
-        IpAddr::V6(ip) => halves(ip.to_bits()),
+        IpAddr::V6(ip) => halves(ip.octets()),
     };
     (high, low, address.port())
 }
 
-const fn halves(address: u128) -> (u64, u64) {
+const fn halves(address: [u8; 16]) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = address;
     (
-        (address >> 64 & u64::MAX as u128) as u64,
-        (address & u64::MAX as u128) as u64,
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_be_bytes(rest),
     )
 }
 
@@ -74,8 +77,8 @@ impl FlowKey {
     pub(crate) fn ipv6(
         segment: SegmentId,
         vlan: VlanStack,
-        (one, one_port): (u128, u16),
-        (other, other_port): (u128, u16),
+        (one, one_port): ([u8; 16], u16),
+        (other, other_port): ([u8; 16], u16),
     ) -> (Self, bool) {
         let ((one_high, one_low), (other_high, other_low)) = (halves(one), halves(other));
         let one = (one_high, one_low, one_port);
@@ -167,15 +170,22 @@ impl FlowKey {
         self.ports & V6 != 0
     }
 
-    /// Everything that two equal keys have in common, as words for a keyed hash: three for IPv4, in front, and six for IPv6.
-    #[must_use]
+    /// A keyed hash of everything that two equal keys have in common. Every two keys that differ are two messages.
     #[inline]
-    pub const fn words(&self) -> ([u64; 6], usize) {
+    #[must_use]
+    pub fn hash(&self, keyed: &SipHasher13) -> u64 {
         let [lo_high, lo_low, hi_high, hi_low] = self.ends;
         if self.is_ipv6() {
-            ([lo_high, lo_low, hi_high, hi_low, self.way, self.ports], 6)
+            let words = [lo_high, lo_low, hi_high, hi_low, self.way, self.ports];
+            keyed.hash(words.map(u64::to_le_bytes).as_flattened())
+        } else if self.way != 0 {
+            let words = [lo_high | hi_high >> 32, self.way, self.ports];
+            keyed.hash(words.map(u64::to_le_bytes).as_flattened())
         } else {
-            ([lo_high | hi_high >> 32, self.way, self.ports, 0, 0, 0], 3)
+            // What is short goes into the block that ends every message.
+            let [a, b, c, d, e, f, g, h] = (lo_high | hi_high >> 32).to_le_bytes();
+            let [i, j, k, l, m, n, ..] = self.ports.to_le_bytes();
+            keyed.hash(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n])
         }
     }
 
@@ -218,12 +228,16 @@ mod tests {
         )
     }
 
+    fn hash(key: &FlowKey) -> u64 {
+        key.hash(&SipHasher13::new_with_key(&[7; 16]))
+    }
+
     #[test]
     fn both_directions_share_a_key() {
         let there = key(0, VlanStack::UNTAGGED, "10.0.0.2:40000", "10.0.0.1:443");
         let back = key(0, VlanStack::UNTAGGED, "10.0.0.1:443", "10.0.0.2:40000");
         assert_eq!(there, back);
-        assert_eq!(there.words(), back.words());
+        assert_eq!(hash(&there), hash(&back));
         assert_eq!(there.lower(), "10.0.0.1:443".parse().unwrap());
         assert_eq!(there.higher(), "10.0.0.2:40000".parse().unwrap());
         assert!(there.is_lower("10.0.0.1:443".parse().unwrap()));
@@ -252,7 +266,7 @@ mod tests {
             base.in_tunnel(TunnelId::from_u32(1)),
         ] {
             assert_ne!(base, other);
-            assert_ne!(base.words(), other.words());
+            assert_ne!(hash(&base), hash(&other));
         }
     }
 }

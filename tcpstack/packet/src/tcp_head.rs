@@ -196,10 +196,9 @@ impl TcpHead {
         if ip[0] >> 4 != 6 || ip[6] != PROTOCOL_TCP || total_len > datagram.len() {
             return None;
         }
-        let source = (u128::from_be_bytes(source), tcp.source);
-        let destination = (u128::from_be_bytes(destination), tcp.destination);
+        let (source, destination) = ((source, tcp.source), (destination, tcp.destination));
         // As `Ip::check_ends`: neither unspecified nor multicast (ff00::/8).
-        let possible = |ip: u128| ip != 0 && ip >> 120 != 0xff;
+        let possible = |ip: [u8; 16]| ip != [0; 16] && ip[0] != 0xff;
         if !possible(source.0) || !possible(destination.0) || source == destination {
             return None;
         }
