@@ -325,7 +325,7 @@ impl Turn<'_> {
             any = true;
             let bytes = burst.iter().map(|packet| packet.len() as u64).sum();
             self.wire.received(side, packets as u64, bytes);
-            if self.deal || self.wire.translates() {
+            if self.mesh.is_some() || self.wire.translates() {
                 burst = self.dealt((port, segment, side), burst);
             }
             self.worker

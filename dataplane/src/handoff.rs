@@ -3,7 +3,7 @@
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dpdk::Mbuf;
 use sluice_flow::Packet;
-use sluice_packet::{CoreSpread, SegmentId, Side, parse};
+use sluice_packet::{CoreSpread, SegmentId, Side};
 
 use crate::limits::HANDOFF_PACKETS_MAX;
 
@@ -67,7 +67,7 @@ impl Mesh {
     /// This is asked whatever port received the frame. One that spreads flows itself spares the handing over of most of
     /// them, but it knows nothing of tunnels, fragments and what an ICMP error is about, and may know little of VLANs.
     pub(crate) fn owner_elsewhere(&self, segment: SegmentId, frame: &[u8]) -> Option<usize> {
-        let owner = usize::from(self.spread.owner(&parse(segment, frame))?);
+        let owner = usize::from(self.spread.owner_of(segment, frame)?);
         (owner != self.position).then_some(owner)
     }
 

@@ -146,7 +146,7 @@ impl<B: PacketBuf> Worker<B> {
                 let found = self.table.find_mut(sought, &head.key);
                 let mut known = None;
                 if let Some((id, flow)) = found {
-                    if flow.passes_at_once(head, from, now.mono) {
+                    if flow.passes_at_once(head, &packet, from, now.mono) {
                         return passed.forward(segment, from.other(), packet, out);
                     }
                     known = Some(id);

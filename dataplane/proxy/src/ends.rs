@@ -4,7 +4,7 @@
 //! outside: a reset counts if it has the very number that its receiver waits for (RFC 5961 section 3.2), and only until an end
 //! goes on; a FIN if both its numbers are near where the ends stand.
 
-use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame};
+use sluice_packet::{Instant, PacketBuf, SeqNum, TcpHead};
 
 use crate::flow::Bypassed;
 use crate::limits::{ACTIVITY_STEP_MICROS, PASSING_REACH_BYTES};
@@ -62,7 +62,7 @@ impl Bypassed {
     }
 
     /// A packet that is forwarded: where its sender stands, and whether it is its last one.
-    pub(crate) fn note(&mut self, tcp: &TcpFrame, packet: &impl PacketBuf, from_client: bool) {
+    pub(crate) fn note(&mut self, tcp: &TcpHead, packet: &impl PacketBuf, from_client: bool) {
         let [client, origin] = &mut self.next;
         let [client_number, origin_number] = Seen::NUMBER;
         let [client_fin, origin_fin] = Seen::FIN;
@@ -91,8 +91,7 @@ impl Bypassed {
         {
             return;
         }
-        let text = u32::try_from(tcp.payload_len()).unwrap_or(u32::MAX);
-        let end = tcp.seq + text + u32::from(flags.syn()) + u32::from(flags.fin());
+        let end = tcp.seq + tcp.payload_len() + u32::from(flags.syn()) + u32::from(flags.fin());
         *next = if self.seen.has(known) {
             next.max(end)
         } else {

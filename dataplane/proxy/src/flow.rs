@@ -229,11 +229,17 @@ impl<B> Flow<B> {
 
 impl<B: PacketBuf> Flow<B> {
     /// Whether a packet of this flow just passes, as [`on_packet`](Self::on_packet) would have it; if so it was noted.
-    pub(crate) fn passes_at_once(&mut self, head: &TcpHead, from: Side, now: Instant) -> bool {
+    pub(crate) fn passes_at_once(
+        &mut self,
+        head: &TcpHead,
+        packet: &impl PacketBuf,
+        from: Side,
+        now: Instant,
+    ) -> bool {
         let from_client = self.place.is_from_client(head.from_lower);
         match &mut self.state {
             State::Bypassed(bypassed) if self.place.side_of(from_client) == from => {
-                bypassed.passes_at_once(head.flags, now)
+                bypassed.passes_at_once(head, packet, from_client, now)
             }
             _ => false,
         }

@@ -1,7 +1,9 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
 use sluice_flow::Irregularity;
-use sluice_packet::{Frame, Instant, PacketBuf, PathTemplate, SeqNum, TcpFlags, TcpFrame, TcpHead, parse};
+use sluice_packet::{
+    Frame, Instant, PacketBuf, PathTemplate, SeqNum, TcpFlags, TcpFrame, TcpHead, parse,
+};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
@@ -268,7 +270,7 @@ fn bypass<B: PacketBuf>(
         }
         for packet in holding.hold.release() {
             if let Frame::Tcp(tcp) = parse(flow.place.segment, packet.frame()) {
-                bypassed.note(&tcp, &packet, true);
+                bypassed.note(&tcp.head(), &packet, true);
             }
             forward(flow.place, packet, true, out);
         }

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::{FlowKey, FragmentKey, Frame};
+use crate::{FlowKey, FragmentKey, Frame, Glance, SegmentId, glance, parse};
 
 /// The Toeplitz key that gives both directions of a flow one hash: 0x6d5a over and over (Woo and Park, "Scalable TCP
 /// Session Monitoring with Symmetric Receive-side Scaling"). What ports are programmed with.
@@ -87,6 +87,16 @@ impl CoreSpread {
         u16::try_from(entry % u32::from(self.cores)).unwrap_or_default()
     }
 
+    /// The core of the frame with these bytes, seen on `segment`: as [`owner`](Self::owner).
+    #[must_use]
+    pub fn owner_of(self, segment: SegmentId, frame: &[u8]) -> Option<u16> {
+        match glance(segment, frame) {
+            Glance::Tcp(head) => Some(self.core_of(symmetric_hash(&head.key))),
+            Glance::Other(_) => None,
+            Glance::Rare => self.owner(&parse(segment, frame)),
+        }
+    }
+
     /// The core of a frame. Both directions of a flow have one, which gets the ICMP errors about it too; the fragments of a
     /// datagram meet on one, which gives the whole to its flow's. What is none of these may stay where it is.
     #[must_use]
@@ -104,7 +114,7 @@ impl CoreSpread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SegmentId, VlanStack};
+    use crate::VlanStack;
     use core::net::{IpAddr, SocketAddr};
     use proptest::prelude::*;
 

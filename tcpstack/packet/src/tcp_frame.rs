@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 
 use crate::tcp_head::Offsets;
-use crate::{Ecn, FlowKey, PacketBuf, SeqNum, TcpFlags, TcpOptions, TcpSegment};
+use crate::{Ecn, FlowKey, PacketBuf, SeqNum, TcpFlags, TcpHead, TcpOptions, TcpSegment};
 
 /// A TCP segment in a frame: what its headers say, and where its payload is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,21 @@ pub struct TcpFrame {
 }
 
 impl TcpFrame {
+    /// What was found of it before it was read.
+    #[must_use]
+    pub const fn head(&self) -> TcpHead {
+        TcpHead {
+            key: self.key,
+            at: self.at,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            from_lower: self.from_lower,
+            ttl: self.ttl,
+            traffic_class: self.traffic_class,
+        }
+    }
+
     /// Bytes of layer 2: where the first IP header starts, which is a tunnel's when the segment is in one.
     #[must_use]
     pub fn link_len(&self) -> usize {

@@ -21,12 +21,16 @@ pub struct TcpHead {
     /// The flow.
     pub key: FlowKey,
     pub(crate) at: Offsets,
+    /// Sequence number.
+    pub seq: SeqNum,
+    /// Acknowledgement number.
+    pub ack: SeqNum,
     /// Control bits.
     pub flags: TcpFlags,
     /// Whether the lower end of `key` sent it.
     pub from_lower: bool,
-    ttl: u8,
-    traffic_class: u8,
+    pub(crate) ttl: u8,
+    pub(crate) traffic_class: u8,
 }
 
 /// Where the parts of a segment are in its frame, bytes.
@@ -115,6 +119,8 @@ impl Offsets {
 struct Fields {
     source: u16,
     destination: u16,
+    seq: SeqNum,
+    ack: SeqNum,
     data_offset: u8,
     flags: TcpFlags,
 }
@@ -125,6 +131,12 @@ impl Fields {
         Self {
             source: u16::from_be_bytes([header[0], header[1]]),
             destination: u16::from_be_bytes([header[2], header[3]]),
+            seq: SeqNum(u32::from_be_bytes([
+                header[4], header[5], header[6], header[7],
+            ])),
+            ack: SeqNum(u32::from_be_bytes([
+                header[8], header[9], header[10], header[11],
+            ])),
             data_offset: header[12],
             flags: TcpFlags::from_bits(header[13]),
         }
@@ -179,6 +191,8 @@ impl TcpHead {
         Some(Self {
             key,
             at: Offsets::new(start, start, lengths, tcp.data_offset).ok()?,
+            seq: tcp.seq,
+            ack: tcp.ack,
             flags: tcp.flags,
             from_lower,
             ttl: ip[8],
@@ -207,6 +221,8 @@ impl TcpHead {
         Some(Self {
             key,
             at: Offsets::new(start, start, lengths, tcp.data_offset).ok()?,
+            seq: tcp.seq,
+            ack: tcp.ack,
             flags: tcp.flags,
             from_lower,
             ttl: ip[7],
@@ -244,11 +260,19 @@ impl TcpHead {
         Ok(Self {
             key: key.in_tunnel(place.tunnel),
             at,
+            seq: tcp.seq,
+            ack: tcp.ack,
             flags: tcp.flags,
             from_lower,
             ttl: ip.hop_limit,
             traffic_class,
         })
+    }
+
+    /// Bytes of payload.
+    #[must_use]
+    pub const fn payload_len(&self) -> u32 {
+        self.at.payload_end - self.at.payload_start
     }
 
     /// As [`TcpFrame::intact`].
@@ -274,8 +298,8 @@ impl TcpHead {
             key: self.key,
             source,
             destination,
-            seq: SeqNum(u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]])),
-            ack: SeqNum(u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]])),
+            seq: self.seq,
+            ack: self.ack,
             flags: self.flags,
             window: u16::from_be_bytes([tcp[14], tcp[15]]),
             urgent: u16::from_be_bytes([tcp[18], tcp[19]]),
