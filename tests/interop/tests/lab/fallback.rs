@@ -215,3 +215,65 @@ fn f22_a_core_that_stops_polling_for_long_loses_no_session() {
         "{response:?}"
     );
 }
+
+#[test]
+fn f141_f22_random_numbers_that_break_while_sessions_run_bring_fallback() {
+    let Some(mut lab) = Lab::with_appliance().unwrap() else {
+        return;
+    };
+    lab.spoil();
+    let lab = &lab;
+    let load = lab
+        .start_connections(
+            SESSIONS,
+            SESSIONS,
+            &["--requests-per-connection", "1000000", "--bytes", "16384"],
+        )
+        .unwrap();
+    assert!(until(SOON, || relayed(lab).len() == SESSIONS));
+    let under_way = relayed(lab);
+    let pid = lab.pid("dataplane").unwrap().to_string();
+    let program = lab.script("labkit/stuck.py");
+    let stuck = lab.start("appliance", &[&program, &pid]).unwrap();
+    // Fresh words are asked for after so many draws, which handshakes make.
+    let handshakes = lab
+        .start_connections(1_000_000, 16, &["--seconds-max", "60"])
+        .unwrap();
+    let entered = until(Duration::from_secs(60), || {
+        told(lab, "layer2-fallback-entered")
+    });
+    assert!(entered, "{:?}", stuck.stop("TERM"));
+    drop(handshakes);
+    let entered = &lab.system_events("layer2-fallback-entered")[0];
+    assert_eq!(
+        entered.pointer("/system/reason"),
+        Some(&Value::from("random-unhealthy")),
+        "{entered}"
+    );
+    let passed = get(lab, "good.lab.test", &lab.facts.origin_anchor);
+    assert_eq!(
+        (passed.exit, passed.issuer.as_str()),
+        (0, Lab::ORIGIN_ISSUER),
+        "{passed:?}"
+    );
+    let event = lab.event(passed.local_port).unwrap();
+    assert_eq!(event.reason(), "bypass-layer2-fallback", "{event:?}");
+    let inspected = || lab.gauge("bytes-inspected-to-client").unwrap();
+    let before = inspected();
+    assert!(until(SOON, || inspected() > before), "sessions stand still");
+    let still = relayed(lab);
+    assert!(
+        still.is_superset(&under_way),
+        "{still:?}, {under_way:?} before"
+    );
+    // What failed its test once is not believed again before the process is another.
+    assert!(stuck.stop("TERM").unwrap().ok());
+    assert!(!told(lab, "layer2-fallback-left"));
+    drop(load);
+    lab.restart("dataplane").unwrap();
+    let again = || {
+        let response = get(lab, "good.lab.test", &lab.facts.trust_anchor);
+        response.exit == 0 && response.issuer == lab.inspected_issuer()
+    };
+    assert!(until(SOON, again));
+}
