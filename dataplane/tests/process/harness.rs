@@ -114,6 +114,13 @@ impl Harness {
         }
     }
 
+    /// A capture file of these frames.
+    pub(crate) fn capture(&self, name: &str, frames: &[Vec<u8>]) -> PathBuf {
+        let path = self.directory.path().join(name);
+        pcap::write(&path, frames);
+        path
+    }
+
     pub(crate) fn pcap_port(&self, number: usize, frames: &[Vec<u8>]) -> PcapPort {
         let path = |name: String| self.directory.path().join(name);
         let (received, sent) = (
@@ -153,16 +160,16 @@ impl Control {
             configuration,
             certificates: Vec::new(),
         };
-        self.publish_bytes(generation, &snapshot.encode());
+        self.publish_bytes(generation, &snapshot.encode(), &[]);
     }
 
     pub(crate) fn publish_damaged(&self, generation: u64) {
-        self.publish_bytes(generation, b"anything else");
+        self.publish_bytes(generation, b"anything else", &[]);
     }
 
-    fn publish_bytes(&self, generation: u64, bytes: &[u8]) {
+    pub(crate) fn publish_bytes(&self, generation: u64, bytes: &[u8], keys: &[(u64, &[u8])]) {
         let snapshot = SealedSnapshot::seal(generation, bytes).expect("sealed");
-        let keys = KeySegment::create(&[]).expect("keys");
+        let keys = KeySegment::create(keys).expect("keys");
         self.link
             .send(
                 &ToDataplane::Publish { generation },
@@ -292,6 +299,10 @@ impl Dataplane {
             pause(Duration::from_millis(5));
         }
         panic!("it did not end: {}", self.errors())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn errors(&self) -> String {

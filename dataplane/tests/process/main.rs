@@ -1,5 +1,6 @@
 //! The whole process against a control plane played by the test, on ports that need no kernel interface.
 
+mod exhausted;
 mod harness;
 mod pcap;
 
