@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sluice_interop::{Curl, Lab, Response, Running, until};
 
-const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 const SESSIONS: usize = 4;
 
 /// Replaces the signing authority by one with an RSA key, whose signatures helper threads make.
@@ -51,7 +51,7 @@ fn sign_with_rsa(lab: &Lab, directory: &Path) -> std::path::PathBuf {
     certificate
 }
 
-fn get(lab: &Lab, name: &str, anchor: &Path) -> Response {
+pub(crate) fn get(lab: &Lab, name: &str, anchor: &Path) -> Response {
     Curl::get(&format!("https://{name}/"))
         .with(&["-4", "--output", "/dev/null"])
         .within(Duration::from_secs(20))
@@ -60,7 +60,7 @@ fn get(lab: &Lab, name: &str, anchor: &Path) -> Response {
 }
 
 /// The clients of the sessions that are relayed, by port.
-fn relayed(lab: &Lab) -> BTreeSet<String> {
+pub(crate) fn relayed(lab: &Lab) -> BTreeSet<String> {
     let shown = lab.sluice_json(&["show", "sessions"]).unwrap();
     let sessions = shown.pointer("/sessions").and_then(Value::as_array);
     sessions
@@ -71,7 +71,7 @@ fn relayed(lab: &Lab) -> BTreeSet<String> {
         .collect()
 }
 
-fn told(lab: &Lab, event: &str) -> bool {
+pub(crate) fn told(lab: &Lab, event: &str) -> bool {
     !lab.system_events(event).is_empty()
 }
 

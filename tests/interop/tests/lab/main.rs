@@ -13,6 +13,8 @@ mod bypassed;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod commanded;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod fallback;
