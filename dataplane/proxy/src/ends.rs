@@ -98,8 +98,13 @@ impl Bypassed {
             end
         };
         self.seen.set(known);
-        if flags.ack() && !self.seen.has(other_known) {
-            *other = tcp.ack;
+        if flags.ack() {
+            // What it acknowledges was sent, whether it came this way or not.
+            *other = if self.seen.has(other_known) {
+                other.max(tcp.ack)
+            } else {
+                tcp.ack
+            };
             self.seen.set(other_known);
         }
         if flags.fin() {

@@ -279,6 +279,14 @@ fn p96_a_reset_with_the_number_that_is_due_ends_a_flow_that_passes() {
     script.pass(Side::B, O + 7, C + 5, ACK | FIN, b"");
     script.pass(Side::B, O + 7, C + 5, ACK | FIN, b"");
     assert_eq!(flows_after(&mut script, CLOSED), 0);
+    // Only one direction is seen, and it acknowledges much.
+    let mut script = Script::new();
+    script.pass(Side::A, C, O, ACK, b"middle");
+    for megabytes in 1..64 {
+        script.pass(Side::A, C + 6, O + (megabytes << 20), ACK, b"");
+    }
+    script.pass(Side::A, C + 6, NONE, RST, b"");
+    assert_eq!(flows_after(&mut script, CLOSED), 0);
     let mut script = bypassed();
     script.pass(Side::A, C + 1, O + 7, ACK, b"text");
     script.pass(Side::A, C + 5, O + 7, RST | ACK, b"");
