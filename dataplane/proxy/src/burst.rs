@@ -87,13 +87,14 @@ impl<B: PacketBuf> Worker<B> {
                 &mut burst,
                 |arrival| arrival.sought.as_mut(),
                 Flow::warm,
-                |flow| flow.warm_behind(&self.wheel),
+                |flow| flow.warm_reach(&self.wheel),
+                Flow::warm_behind,
                 |flow| flow.warm_to_leave(&self.wheel),
             );
             let mut rest = burst.as_mut_slice();
             while !rest.is_empty() {
                 let (train, behind) = rest.split_at_mut(train_len(rest));
-                if train.len() == 1 || !self.on_train(segment, from, train, now, out) {
+                if train.len() == 1 || !self.on_train(from, train, now, out) {
                     for arrival in train {
                         self.on_arrival((segment, from), arrival, now, &mut passed, out);
                     }
@@ -170,7 +171,6 @@ impl<B: PacketBuf> Worker<B> {
     /// Adjacent segments that one end of a connection sent. False, and nothing done, if the connection is not taken over.
     fn on_train(
         &mut self,
-        segment: SegmentId,
         from: Side,
         train: &mut [Arrival<B>],
         now: Now,
@@ -185,6 +185,7 @@ impl<B: PacketBuf> Worker<B> {
         let Some((id, flow)) = self.table.find_mut(sought, &first.key) else {
             return false;
         };
+        let key = first.key;
         let from_client = flow.place.is_from_client(first.from_lower);
         let State::Taken(session) = &mut flow.state else {
             return false;
@@ -217,7 +218,7 @@ impl<B: PacketBuf> Worker<B> {
         let half = session.half(from_client, now.mono);
         let mut rest = segments.as_slice();
         while !rest.is_empty() {
-            half.acknowledge(segment, now.mono, out);
+            half.acknowledge(&key, now.mono, out);
             let taken = half.tcp.on_train(now.mono, rest);
             rest = rest.get(taken..).unwrap_or_default();
         }

@@ -194,17 +194,33 @@ impl<B> Flow<B> {
         black_box((self.alarm.at, self.queued));
     }
 
-    /// Reads what the next packet will read beyond that line, for the cache.
-    pub(crate) fn warm_behind(&self, wheel: &TimerWheel<FlowId>) {
+    /// Reads one line of each place that the next packet will read behind that line, for the cache: what keeps a core waiting
+    /// is where a place is, and this way it is told of all flows of a burst at once.
+    pub(crate) fn warm_reach(&self, wheel: &TimerWheel<FlowId>) {
         match &self.state {
             State::Taken(session) => {
-                session.warm();
+                session.warm_ends();
                 black_box(wheel.warm(self.alarm.timer));
             }
-            State::Holding(holding) => {
-                black_box((holding.warm(), wheel.warm(self.alarm.timer)));
+            State::Holding(_) => {
+                black_box(wheel.warm(self.alarm.timer));
             }
             // A packet of the others does not move their timer.
+            State::Observing(_)
+            | State::Lingering(_)
+            | State::Over(_)
+            | State::Bypassed(_)
+            | State::Blocked(_) => {}
+        }
+    }
+
+    /// Reads what the next packet will read beyond those lines, for the cache.
+    pub(crate) fn warm_behind(&self) {
+        match &self.state {
+            State::Taken(session) => session.warm(),
+            State::Holding(holding) => {
+                black_box(holding.warm());
+            }
             State::Observing(observer) => {
                 black_box((observer.warm(), self.identity.started));
             }
@@ -217,6 +233,18 @@ impl<B> Flow<B> {
 }
 
 impl<B> Flow<B> {
+    /// Reads what its turn will read when a timer has called for it, for the cache: mostly no more than that nothing is due.
+    pub(crate) fn warm_called(&self, now: Instant) {
+        if !self.was_called_early(now) {
+            self.warm_behind();
+        }
+    }
+
+    /// The timer that has called was not moved when what it was set for was put off.
+    pub(crate) fn was_called_early(&self, now: Instant) -> bool {
+        matches!(&self.state, State::Taken(session) if session.next_timeout() > now)
+    }
+
     /// Reads what forgetting this flow will read, for the cache.
     pub(crate) fn warm_to_leave(&self, wheel: &TimerWheel<FlowId>) {
         let state = match &self.state {
@@ -279,7 +307,7 @@ impl<B: PacketBuf> Flow<B> {
                     return After::Undisturbed;
                 }
                 let half = session.half(from_client, now.mono);
-                half.acknowledge(self.place.segment, now.mono, out);
+                half.acknowledge(&tcp.key, now.mono, out);
                 half.tcp.on_segment(now.mono, &tcp.segment(packet.frame()));
                 out.consume(packet);
                 After::Service

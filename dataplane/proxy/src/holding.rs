@@ -443,8 +443,7 @@ fn take_over<B: PacketBuf>(
         settle(flow, shared, code, (None, detail), now, out);
         return After::Keep;
     };
-    let place = (flow.place.segment, flow.place.client_side);
-    let (client, origin) = takeover::halves(&recorded, place, &shared.mtus, now.mono);
+    let (client, origin) = takeover::halves(&recorded, flow.place, &shared.mtus, now.mono);
     let mut session = session(client, origin);
     let segment = flow.place.segment;
     let recent = recorded.toward_originator.timestamps;

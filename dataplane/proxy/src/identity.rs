@@ -51,6 +51,11 @@ impl Place {
         }
     }
 
+    /// Whether the client is the lower end of the flow's key, or the origin.
+    pub(crate) const fn is_lower(self, client: bool) -> bool {
+        self.client_is_lower == client
+    }
+
     /// Whether the client sent a packet of this flow that the lower end of its key sent, or did not.
     pub(crate) const fn is_from_client(self, from_lower: bool) -> bool {
         from_lower == self.client_is_lower
@@ -84,6 +89,10 @@ impl Identity {
     /// The end that it was opened to.
     pub(crate) fn server(&self) -> SocketAddr {
         self.end(!self.client_is_lower)
+    }
+
+    pub(crate) fn key(&self) -> &FlowKey {
+        &self.key
     }
 
     pub(crate) fn segment(&self) -> SegmentId {

@@ -1,9 +1,10 @@
 //! From what was observed of two real ends to two halves that stand in for them.
 
 use sluice_flow::{Half as RecordedHalf, Recorded};
-use sluice_packet::{Instant, SegmentId, Side};
+use sluice_packet::{Instant, Side};
 use sluice_tcp::{Config, Connection, Takeover, TimestampClock};
 
+use crate::identity::Place;
 use crate::limits::{GIVE_UP_TIMEOUT, RECEIVE_BUFFER_BYTES_MAX, SEND_BUFFER_BYTES_MAX};
 use crate::mtu::PortMtus;
 use crate::session::Half;
@@ -11,19 +12,22 @@ use crate::session::Half;
 /// The half that talks to the client and the one that talks to the origin, each born ESTABLISHED in the other end's name.
 pub(crate) fn halves(
     recorded: &Recorded,
-    (segment, client_side): (SegmentId, Side),
+    place: Place,
     mtus: &PortMtus,
     now: Instant,
 ) -> (Half, Half) {
-    let half =
-        |recorded: &RecordedHalf, side: Side| half(recorded, side, mtus.of(segment, side), now);
+    let half = |recorded: &RecordedHalf, client: bool| {
+        let side = place.side_of(client);
+        let mtu = mtus.of(place.segment, side);
+        half(recorded, (side, place.is_lower(client)), mtu, now)
+    };
     (
-        half(&recorded.toward_originator, client_side),
-        half(&recorded.toward_responder, client_side.other()),
+        half(&recorded.toward_originator, true),
+        half(&recorded.toward_responder, false),
     )
 }
 
-fn half(recorded: &RecordedHalf, side: Side, mtu: u16, now: Instant) -> Half {
+fn half(recorded: &RecordedHalf, end: (Side, bool), mtu: u16, now: Instant) -> Half {
     let config = Config {
         recv_buffer_bytes_max: RECEIVE_BUFFER_BYTES_MAX,
         send_buffer_bytes_max: SEND_BUFFER_BYTES_MAX,
@@ -54,7 +58,7 @@ fn half(recorded: &RecordedHalf, side: Side, mtu: u16, now: Instant) -> Half {
     };
     Half::new(
         Connection::established(takeover, &config, now),
-        recorded.path,
-        side,
+        &recorded.path,
+        end,
     )
 }

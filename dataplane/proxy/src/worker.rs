@@ -215,6 +215,7 @@ impl<B: PacketBuf> Worker<B> {
                 touch(id, flow, touched);
             }
         });
+        let called = before..touched.len();
         let mut worked = !all || more_fragments || swept;
         let mut budget = HANDSHAKE_STEPS_PER_POLL;
         for _ in 0..self.starved.len().min(HANDSHAKE_STEPS_PER_POLL) {
@@ -233,7 +234,8 @@ impl<B: PacketBuf> Worker<B> {
                 self.table.warm_entries(
                     self.touched.iter().take(WARM_FLOWS_MAX).copied(),
                     Flow::warm,
-                    |flow| flow.warm_behind(&self.wheel),
+                    |flow| flow.warm_reach(&self.wheel),
+                    |flow| flow.warm_called(now.mono),
                 );
             }
             let Some(id) = self.touched.pop_front() else {
@@ -242,6 +244,10 @@ impl<B: PacketBuf> Worker<B> {
             worked = true;
             if let Some(flow) = self.table.get_mut(id) {
                 flow.queued = false;
+                if called.contains(&position) && flow.was_called_early(now.mono) {
+                    self.set_alarm(id, now.mono);
+                    continue;
+                }
             }
             self.service(id, &mut budget, now, out);
         }
@@ -260,7 +266,7 @@ impl<B: PacketBuf> Worker<B> {
             {
                 let mut turn = Turn {
                     flow: id,
-                    place: flow.place,
+                    key: *flow.identity.key(),
                     identity: &flow.identity,
                     shared: &mut self.shared,
                     now,
@@ -350,7 +356,8 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut impl Output<Packet<B>>,
     ) {
-        let Some(flow) = self.table.get_mut(id) else {
+        let key = self.table.key(id).copied();
+        let Some((key, flow)) = key.zip(self.table.get_mut(id)) else {
             return;
         };
         let next = match &mut flow.state {
@@ -360,7 +367,7 @@ impl<B: PacketBuf> Worker<B> {
                 }
                 let mut turn = Turn {
                     flow: id,
-                    place: flow.place,
+                    key,
                     identity: &flow.identity,
                     shared: &mut self.shared,
                     now,

@@ -207,14 +207,15 @@ impl<V> FlowTable<V> {
     }
 
     /// Reads what lookups of the flows that `sought` finds in `batch` will read, then has `touch` read what the caller will
-    /// read of each value, and `follow` what lies behind it. The reads of one step do not depend on each other, so the cache
-    /// misses of a whole batch overlap. Flows that are not there may be inserted: of those that would make room for them,
-    /// `leave` reads what their removal will.
+    /// read of each value, `reach` a little of what lies behind it, and `follow` the rest. The reads of one step do not
+    /// depend on each other, so the cache misses of a whole batch overlap. Flows that are not there may be inserted: of those
+    /// that would make room for them, `leave` reads what their removal will.
     pub fn warm<T>(
         &self,
         batch: &mut [T],
         sought: impl Fn(&mut T) -> Option<&mut Sought>,
         touch: impl Fn(&V),
+        reach: impl Fn(&V),
         follow: impl Fn(&V),
         leave: impl Fn(&V),
     ) {
@@ -234,11 +235,11 @@ impl<V> FlowTable<V> {
             }
         }
         black_box(seen);
-        let slots = batch
-            .iter_mut()
-            .filter_map(&sought)
-            .map(|sought| sought.slot);
-        slots.filter_map(|slot| self.value(slot)).for_each(follow);
+        let value = |sought: &mut Sought| self.value(sought.slot);
+        let known = batch.iter_mut().filter_map(&sought).filter_map(value);
+        known.for_each(reach);
+        let known = batch.iter_mut().filter_map(&sought).filter_map(value);
+        known.for_each(follow);
         if strangers > 0 && self.free.first == NONE {
             let oldest = self.places_of(self.evictable()).take(strangers);
             oldest.filter_map(|slot| self.value(slot)).for_each(leave);
@@ -250,6 +251,7 @@ impl<V> FlowTable<V> {
         &self,
         ids: impl Iterator<Item = FlowId> + Clone,
         touch: impl Fn(&V),
+        reach: impl Fn(&V),
         follow: impl Fn(&V),
     ) {
         let mut seen = 0;
@@ -260,7 +262,9 @@ impl<V> FlowTable<V> {
             }
         }
         black_box(seen);
-        ids.filter_map(|id| self.value(id.index)).for_each(follow);
+        let values = ids.filter_map(|id| self.value(id.index));
+        values.clone().for_each(reach);
+        values.for_each(follow);
     }
 
     /// The entry of a flow.

@@ -70,18 +70,19 @@ impl Default for Config {
     }
 }
 
-/// What a connection keeps of its [`Config`].
+/// What a connection keeps of its [`Config`]: first what is asked for with every segment.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Settings {
-    pub(crate) recv_buffer_bytes_max: u32,
+    /// Zero without keep-alive.
+    keepalive_probes: u16,
+    ack_delay_ms: u16,
     user_timeout_ms: u32,
     open_timeout_ms: u32,
     time_wait_ms: u32,
     keepalive_idle_ms: u32,
     keepalive_interval_ms: u32,
-    /// Zero without keep-alive.
-    keepalive_probes: u16,
-    ack_delay_ms: u16,
+    pub(crate) recv_buffer_bytes_max: u32,
     pub(crate) congestion: CongestionAlgorithm,
 }
 

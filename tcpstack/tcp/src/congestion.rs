@@ -16,10 +16,10 @@ use new_reno::NewReno;
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Congestion {
-    algorithm: Algorithm,
     window: u32,
     threshold: u32,
     mss: u32,
+    algorithm: Algorithm,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,9 @@ use crate::timers::Timer;
 /// [`next_timeout`](Self::next_timeout). A segment that was polled and could not be put on the wire counts as lost by the
 /// network and is repaired like one.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Connection {
+    /// Before what every segment reads, not in a cache line of its own.
     state: State,
     core: ControlBlock,
 }

@@ -57,20 +57,9 @@ struct Reset {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ControlBlock {
-    /// Its end is what every segment reads.
-    congestion: Congestion,
     pub(crate) timers: Timers,
     pub(crate) send: SendSpace,
     pub(crate) receive: ReceiveSpace,
-    flight: Flight,
-    last_heard: Instant,
-    /// Since when the peer owes progress: R2 counts from here.
-    stalled_since: Instant,
-    timestamps: Option<TimestampState>,
-    rto: RtoEstimator,
-    recovery: Recovery,
-    keepalive_unanswered: u32,
-    pub(crate) settings: Settings,
     ecn: EcnState,
     sack: bool,
     /// Both SYNs carried a window scale.
@@ -86,12 +75,23 @@ pub(crate) struct ControlBlock {
     /// A keep-alive probe is due.
     keepalive_due: bool,
     pub(crate) closed_by: Option<CloseReason>,
+    keepalive_unanswered: u32,
+    last_heard: Instant,
+    /// Since when the peer owes progress: R2 counts from here.
+    stalled_since: Instant,
+    flight: Flight,
+    recovery: Recovery,
+    rto: RtoEstimator,
+    /// What to go back to if the loss that is repaired turns out to be none.
+    before_loss: Memory,
     /// A reset to send, before anything else.
     reset: Option<Reset>,
     /// A segment size to try again.
     size_probe: Option<SizeProbe>,
-    /// What to go back to if the loss that is repaired turns out to be none.
-    before_loss: Memory,
+    congestion: Congestion,
+    timestamps: Option<TimestampState>,
+    /// Its beginning is what every segment reads.
+    pub(crate) settings: Settings,
     /// Its beginning is what every segment moves.
     pub(crate) stats: Counters,
     challenge: ChallengeLimiter,
@@ -349,9 +349,14 @@ impl ControlBlock {
 
     /// Reads every line that a segment reads. The reads do not depend on each other, so they are made side by side.
     pub(crate) fn warm(&self) {
-        black_box((self.congestion.window(), self.timers.at(Timer::Release)));
+        black_box((
+            self.timers.at(Timer::Retransmit),
+            self.timers.at(Timer::Release),
+        ));
         black_box((self.last_heard, self.recovery.duplicates));
-        black_box((self.settings.ack_delay(), self.reset.is_some()));
+        black_box((self.rto.is_backed_off(), self.size_probe.is_some()));
+        black_box((self.congestion.window(), self.timestamps.is_some()));
+        black_box(self.settings.ack_delay());
         self.stats.warm();
         self.send.warm();
         self.receive.warm();

@@ -116,21 +116,22 @@ pub(crate) struct Delivered {
 #[derive(Clone, Copy, Debug, Default)]
 struct Newest {
     sent_at: Instant,
-    end: SeqNum,
     rtt: Duration,
+    end: SeqNum,
     known: bool,
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Flight {
     segments: VecDeque<Sent>,
     pipe: u32,
     sacked: u32,
     sacked_segments: u32,
     lost_segments: u32,
+    newest: Newest,
     /// No lost segment stands before this index.
     resend_from: usize,
-    newest: Newest,
     /// Highest sequence number delivered, RACK.fack.
     forward: Option<SeqNum>,
 }

@@ -42,13 +42,14 @@ pub(crate) enum Inserted {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Reassembly {
-    buffer: Buffer,
     /// Sequence number after the last byte in order.
     next: SeqNum,
+    stamp: u32,
+    buffer: Buffer,
     /// Sorted, disjoint, not touching each other, all after `next`.
     runs: SmallVec<[Run; 2]>,
-    stamp: u32,
 }
 
 impl Reassembly {

@@ -21,28 +21,29 @@ pub(crate) enum Owed {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct ReceiveSpace {
     reassembly: Reassembly,
-    scale: u8,
-    /// Window offered now; grows to `window_max` while the application keeps up.
-    window_limit: u32,
-    window_max: u32,
-    /// Whether it may grow now.
-    may_grow: bool,
     /// The furthest edge ever offered: bytes before it are taken even when a smaller window follows.
     right_edge: SeqNum,
     last_ack_sent: SeqNum,
-    fin: Option<SeqNum>,
-    fin_taken: bool,
-    owed: Owed,
+    /// Window offered now; grows to `window_max` while the application keeps up.
+    window_limit: u32,
+    window_max: u32,
     /// Bytes received in order and not acknowledged.
     unacknowledged: u32,
     /// Largest segment the peer sent: what counts as full-sized.
     full_segment: u32,
     /// Bytes the application took since the window last grew.
     consumed: u32,
+    fin: Option<SeqNum>,
     /// A range received again, reported once (RFC 2883).
     duplicate: Option<(SeqNum, SeqNum)>,
+    scale: u8,
+    /// Whether the window may grow now.
+    may_grow: bool,
+    fin_taken: bool,
+    owed: Owed,
     /// Data goes both ways in turn: acknowledgements ride on replies.
     interactive: bool,
     /// Segments for which acknowledgements still go out one by one: the path has lost some, or some acknowledgements.

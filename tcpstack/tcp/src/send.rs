@@ -11,6 +11,7 @@ use crate::limits;
 use crate::sequence::{ahead, length, size};
 
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SendSpace {
     /// SND.UNA.
     una: SeqNum,
@@ -24,22 +25,22 @@ pub(crate) struct SendSpace {
     window_max: u32,
     wl1: SeqNum,
     wl2: SeqNum,
-    scale: u8,
+    /// Sequence number of the buffer's first byte.
+    base: SeqNum,
+    buffer: Buffer,
+    last_sent_at: Instant,
+    buffer_bytes_max: u32,
+    /// Text that was queued when the connection ended.
+    lost: u32,
     peer_mss: u16,
     path_mss: u16,
     path_mss_min: u16,
     option_bytes: u16,
-    buffer: Buffer,
-    buffer_max: usize,
-    /// Text that was queued when the connection ended.
-    lost: u32,
-    /// Sequence number of the buffer's first byte.
-    base: SeqNum,
+    scale: u8,
     syn_due: bool,
     finished: bool,
     /// Text may be sent: both ends are synchronised.
     open: bool,
-    last_sent_at: Instant,
 }
 
 impl SendSpace {
@@ -59,7 +60,7 @@ impl SendSpace {
             path_mss_min: limits::PATH_MSS_IPV4_BYTES_MIN,
             option_bytes: 0,
             buffer: Buffer::default(),
-            buffer_max: config.send_buffer_bytes_max,
+            buffer_bytes_max: length(config.send_buffer_bytes_max),
             lost: 0,
             base: iss + 1,
             syn_due: true,
@@ -219,7 +220,7 @@ impl SendSpace {
         if self.finished {
             0
         } else {
-            self.buffer_max.saturating_sub(self.buffer.len())
+            size(self.buffer_bytes_max).saturating_sub(self.buffer.len())
         }
     }
 

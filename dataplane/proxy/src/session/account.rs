@@ -3,8 +3,9 @@
 use sluice_policy::Note;
 use sluice_telemetry::{Application, DecisionCode, EndReason, LegFacts, OriginVerdict};
 
-/// Facts collected over the life of one flow.
+/// Facts collected over the life of one flow; at the end those that every packet changes.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Account {
     pub(crate) code: Option<DecisionCode>,
     pub(crate) sni: Option<String>,
@@ -13,11 +14,11 @@ pub(crate) struct Account {
     pub(crate) origin_leg: Option<LegFacts>,
     pub(crate) forged_sha256: Option<[u8; 32]>,
     pub(crate) origin_sha256: Option<[u8; 32]>,
+    pub(crate) detail: Option<String>,
     pub(crate) application: Application,
+    pub(crate) ended: Option<EndReason>,
     pub(crate) bytes_to_origin: u64,
     pub(crate) bytes_to_client: u64,
-    pub(crate) ended: Option<EndReason>,
-    pub(crate) detail: Option<String>,
 }
 
 impl Account {

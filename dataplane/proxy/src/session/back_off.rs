@@ -7,30 +7,47 @@ use sluice_packet::Instant;
 use crate::limits::{PORT_RETRY_MAX, PORT_RETRY_MIN};
 
 /// Waits longer each time that a port takes nothing, so that many sessions behind one port whose link is down cost little.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct BackOff {
-    /// The last wait, and when it is over.
-    waiting: Option<(Duration, Instant)>,
+    /// When the last wait is over; never, if there is none.
+    until: Instant,
+    /// How long it is.
+    wait_us: u32,
+}
+
+impl Default for BackOff {
+    fn default() -> Self {
+        Self {
+            until: Instant::MAX,
+            wait_us: 0,
+        }
+    }
 }
 
 impl BackOff {
     /// The port took all there was, or not.
     pub(super) fn note(&mut self, all_taken: bool, now: Instant) {
-        self.waiting = match self.waiting {
-            _ if all_taken => None,
+        if all_taken {
+            *self = Self::default();
+            return;
+        }
+        let wait = match self.until() {
             // Another packet came meanwhile: the port was looked at again, and the wait goes on.
-            Some((wait, until)) if now < until => Some((wait, until)),
-            Some((wait, _)) => {
-                let wait = (wait * 2).min(PORT_RETRY_MAX);
-                Some((wait, now + wait))
-            }
-            None => Some((PORT_RETRY_MIN, now + PORT_RETRY_MIN)),
+            Some(until) if now < until => return,
+            Some(_) => (self.wait() * 2).min(PORT_RETRY_MAX),
+            None => PORT_RETRY_MIN,
         };
+        self.wait_us = u32::try_from(wait.as_micros()).unwrap_or(u32::MAX);
+        self.until = now + wait;
     }
 
     /// When to try again, if that is waited for. Nothing else is due on this half before: nothing could be sent.
     pub(super) fn until(&self) -> Option<Instant> {
-        self.waiting.map(|(_, until)| until)
+        Some(self.until).filter(|until| *until != Instant::MAX)
+    }
+
+    fn wait(&self) -> Duration {
+        Duration::from_micros(u64::from(self.wait_us))
     }
 }
 

@@ -18,10 +18,10 @@ pub(super) struct Collecting {
 
 impl Collecting {
     pub(super) fn memory_bytes(&self) -> usize {
-        self.reader.memory_bytes()
+        size_of::<Self>() + self.reader.memory_bytes()
     }
 
-    pub(super) fn step(mut self, session: &mut Session, turn: &mut Turn<'_>) -> Step {
+    pub(super) fn step(mut self: Box<Self>, session: &mut Session, turn: &mut Turn<'_>) -> Step {
         let finished = session.client.tcp.peer_finished();
         let received = session.client.tcp.received();
         let fresh = received.get(self.read..).unwrap_or_default();

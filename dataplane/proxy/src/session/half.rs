@@ -2,7 +2,9 @@
 
 use core::hint::black_box;
 
-use sluice_packet::{Instant, PathTemplate, SegmentId, Side, TcpSegment};
+use sluice_packet::{
+    Encapsulation, FlowKey, Instant, LinkTemplate, PathTemplate, SegmentId, Side, TcpSegment,
+};
 use sluice_tcp::{CloseReason, Connection, Outgoing, Repairs};
 use sluice_telemetry::{Counter, DropReason};
 
@@ -13,8 +15,7 @@ use crate::{Effects, Finishing};
 /// The connection to one real end. What frames wear stands next to what every segment reads of the connection.
 #[repr(C)]
 pub(crate) struct Half {
-    /// Headers of what is written to this end.
-    path: PathTemplate,
+    headers: Headers,
     /// The port behind which this end lives.
     side: Side,
     /// Bytes at the end of what it was given to send that say only that nothing follows.
@@ -24,6 +25,38 @@ pub(crate) struct Half {
     /// Since its port took no more.
     back_off: BackOff,
     pub(crate) tcp: Connection,
+}
+
+/// What frames to one real end wear. Addresses and ports are in the flow's key, which every packet was compared with.
+struct Headers {
+    link: LinkTemplate,
+    /// The end is the lower one of the key.
+    to_lower: bool,
+    outer: Option<Box<Encapsulation>>,
+}
+
+impl Headers {
+    fn path(&self, key: &FlowKey) -> PathTemplate {
+        let source = if self.to_lower {
+            key.higher()
+        } else {
+            key.lower()
+        };
+        let path = self.link.with_source(key, source);
+        match self.outer.as_deref() {
+            Some(outer) => path.within(Some(*outer)),
+            None => path,
+        }
+    }
+
+    /// What the port on that side does to the next frame that wears them.
+    fn finishing(&self, segment: SegmentId, side: Side, out: &mut dyn Effects) -> Finishing {
+        if self.outer.is_none() {
+            out.finishing(segment, side)
+        } else {
+            Finishing::default()
+        }
+    }
 }
 
 /// How frames to one real end leave.
@@ -73,10 +106,19 @@ impl Way<'_> {
 }
 
 impl Half {
-    pub(crate) fn new(tcp: Connection, path: PathTemplate, side: Side) -> Self {
+    /// `path` is what frames to this end wear, which has that place in the flow's key.
+    pub(crate) fn new(
+        tcp: Connection,
+        path: &PathTemplate,
+        (side, is_lower): (Side, bool),
+    ) -> Self {
         Self {
             tcp,
-            path,
+            headers: Headers {
+                link: *path.link(),
+                to_lower: is_lower,
+                outer: path.outer().copied().map(Box::new),
+            },
             side,
             goodbye_bytes: 0,
             counted: Repairs::default(),
@@ -87,13 +129,23 @@ impl Half {
     /// Reads what the next turn will read, for the cache.
     pub(super) fn warm(&self) {
         self.tcp.warm();
-        black_box((self.path.header_bytes(), self.goodbye_bytes));
+        black_box((
+            self.headers.to_lower,
+            self.goodbye_bytes,
+            self.back_off.until(),
+        ));
+    }
+
+    /// Bytes of memory this holds, as near as can be told.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let outer = self.headers.outer.as_deref().map_or(0, size_of_val);
+        self.tcp.memory_bytes() + outer
     }
 
     /// Puts everything on the wire that may go now. When the port takes no more of it, the rest stays with the connection, as
     /// if its window were closed, and waits for another try.
-    pub(crate) fn transmit(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) {
-        let taken = self.offer(segment, now, out);
+    pub(crate) fn transmit(&mut self, key: &FlowKey, now: Instant, out: &mut dyn Effects) {
+        let taken = self.offer(key, now, out);
         self.back_off.note(taken, now);
         let repairs = self.tcp.repairs();
         if repairs != self.counted {
@@ -107,16 +159,17 @@ impl Half {
 
     /// Sends the acknowledgement that has to go out before the next segment is heard, if there is one. Without room for it, it
     /// goes with what is sent at the end of the turn, as the last one does: its window is that of what was read by then.
-    pub(crate) fn acknowledge(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) {
+    pub(crate) fn acknowledge(&mut self, key: &FlowKey, now: Instant, out: &mut dyn Effects) {
+        let segment = key.segment();
         if !self.tcp.owes_before_next() || out.room(segment, self.side) == 0 {
             return;
         }
-        let finishing = finishing(&self.path, segment, self.side, out);
+        let finishing = self.headers.finishing(segment, self.side, out);
         if let Some(outgoing) = self.tcp.poll_acknowledgement(now) {
             let way = Way {
                 segment,
                 side: self.side,
-                path: &self.path,
+                path: &self.headers.path(key),
                 finishing,
             };
             way.send(&outgoing.segment, outgoing.rest, out);
@@ -129,8 +182,9 @@ impl Half {
     }
 
     /// Writes what may go now. False when there is more than the port took.
-    fn offer(&mut self, segment: SegmentId, now: Instant, out: &mut dyn Effects) -> bool {
-        let path = &self.path;
+    fn offer(&mut self, key: &FlowKey, now: Instant, out: &mut dyn Effects) -> bool {
+        let segment = key.segment();
+        let mut path = None;
         let mut taken = true;
         while taken {
             let room = out.room(segment, self.side);
@@ -138,7 +192,7 @@ impl Half {
                 taken = !self.tcp.may_transmit();
                 break;
             }
-            let finishing = finishing(path, segment, self.side, out);
+            let finishing = self.headers.finishing(segment, self.side, out);
             // What the port cuts takes one place, and what is cut here one for each piece.
             let bytes_max = if finishing.cuts {
                 LARGE_SEGMENT_BYTES_MAX
@@ -153,7 +207,7 @@ impl Half {
             let way = Way {
                 segment,
                 side: self.side,
-                path,
+                path: path.get_or_insert_with(|| self.headers.path(key)),
                 finishing,
             };
             if outgoing.cut == 0 {
@@ -182,19 +236,5 @@ impl Half {
     /// True when the connection ended other than by both FINs.
     pub(crate) fn broken(&self) -> bool {
         self.tcp.is_closed() && self.tcp.closed_by() != Some(CloseReason::Finished)
-    }
-}
-
-/// What the port on that side does to the next frame that wears `path`.
-fn finishing(
-    path: &PathTemplate,
-    segment: SegmentId,
-    side: Side,
-    out: &mut dyn Effects,
-) -> Finishing {
-    if path.outer().is_none() {
-        out.finishing(segment, side)
-    } else {
-        Finishing::default()
     }
 }

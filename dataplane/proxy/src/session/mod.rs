@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use sluice_flow::FlowId;
-use sluice_packet::Instant;
+use sluice_packet::{FlowKey, Instant};
 use sluice_pki::ForgedLeaf;
 use sluice_policy::{Note, PolicyDecided};
 use sluice_tcp::{CloseReason, StateName};
@@ -38,7 +38,7 @@ use meeting_origin::MeetingOrigin;
 use relay::Relay;
 use splice::Splice;
 
-use crate::identity::{Identity, Place};
+use crate::identity::Identity;
 use crate::learn::Destination;
 use crate::limits::{
     CLOSED_LINGER, CLOSING_TIMEOUT, COLLECT_WINDOW_BYTES, HANDSHAKE_TIMEOUT, LEARNED_TTL,
@@ -61,7 +61,7 @@ pub(crate) enum Next {
 /// One session's turn: what it works with while it is serviced.
 pub(crate) struct Turn<'a> {
     pub(crate) flow: FlowId,
-    pub(crate) place: Place,
+    pub(crate) key: FlowKey,
     pub(crate) identity: &'a Identity,
     pub(crate) shared: &'a mut Shared,
     pub(crate) now: Now,
@@ -96,7 +96,7 @@ impl Turn<'_> {
 /// Where a session stands.
 enum Stage {
     /// Taken over early: the ClientHello is still coming in.
-    Collecting(Collecting),
+    Collecting(Box<Collecting>),
     /// Bypassed after an early takeover.
     Splicing(Splice),
     /// TLS handshake with the origin.
@@ -153,25 +153,27 @@ impl Failure {
     }
 }
 
-/// One flow taken over.
+/// One flow taken over. What every packet needs stands together: the end of its account, what follows here, and the beginning
+/// of each half.
+#[repr(C)]
 pub(crate) struct Session {
-    client: Half,
-    origin: Half,
-    stage: Stage,
-    hello: Option<Box<ClientHello>>,
     account: Account,
+    stage: Stage,
     /// The stage's own time limit.
     deadline: Instant,
     /// Last time a packet came.
     active: Instant,
     reported: bool,
-    ended_at: Instant,
-    /// The account's code, which outlives it.
-    code: Option<DecisionCode>,
     /// By what it was ended; its ends may not have heard of it.
     blocked: Option<DecisionCode>,
+    /// The account's code, which outlives it.
+    code: Option<DecisionCode>,
     /// An end of it is silent, and may not have heard its reset.
     gave_up: bool,
+    hello: Option<Box<ClientHello>>,
+    client: Half,
+    origin: Half,
+    ended_at: Instant,
 }
 
 impl Session {
@@ -181,7 +183,7 @@ impl Session {
         Self::new(
             client,
             origin,
-            Stage::Collecting(Collecting::default()),
+            Stage::Collecting(Box::default()),
             None,
             deadline,
             now,
@@ -306,7 +308,7 @@ impl Session {
 
     fn transmit(&mut self, turn: &mut Turn<'_>) {
         for half in [&mut self.client, &mut self.origin] {
-            half.transmit(turn.place.segment, turn.now.mono, turn.out);
+            half.transmit(&turn.key, turn.now.mono, turn.out);
         }
     }
 
@@ -489,6 +491,11 @@ impl Session {
             .fold(self.deadline, Instant::min)
     }
 
+    /// Reads a line near its beginning and one near its end, for the cache: it may lie in two pages.
+    pub(crate) fn warm_ends(&self) {
+        black_box((self.deadline, self.ended_at));
+    }
+
     /// Reads what the next packet will read, for the cache.
     pub(crate) fn warm(&self) {
         black_box((self.deadline, self.active, self.reported, self.blocked));
@@ -542,7 +549,7 @@ impl Session {
     /// Bytes this session holds, its buffers and its TLS state included.
     pub(crate) fn memory_bytes(&self) -> usize {
         let hello = self.hello.as_ref().map_or(0, |hello| hello.memory_bytes());
-        let buffers = self.client.tcp.memory_bytes() + self.origin.tcp.memory_bytes();
+        let buffers = self.client.memory_bytes() + self.origin.memory_bytes();
         size_of::<Self>() + buffers + hello + self.stage.memory_bytes()
     }
 }

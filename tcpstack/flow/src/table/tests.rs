@@ -32,18 +32,19 @@ fn in_found_changed_and_out() {
         (table.len(), table.capacity(), table.is_empty()),
         (1, 4, false)
     );
-    let (touched, followed) = (core::cell::Cell::new(0), core::cell::Cell::new(0));
+    let [touched, reached, followed] = [const { core::cell::Cell::new(0) }; 3];
     let mut batch = [Some(table.seek(&key(6))), None, Some(table.seek(&key(7)))];
     let add = |to: &core::cell::Cell<u32>, value: &u32| to.set(to.get() + value);
     table.warm(
         &mut batch,
         Option::as_mut,
         |value| add(&touched, value),
+        |value| add(&reached, value),
         |value| add(&followed, value),
         |_| panic!("there is room for the other one"),
     );
     // What is there is touched once, what is not is not.
-    assert_eq!((touched.get(), followed.get()), (8, 8));
+    assert_eq!((touched.get(), reached.get(), followed.get()), (8, 8, 8));
     let [stranger, _, found] = batch.map(|sought| sought.unwrap_or(batch[0].unwrap()));
     assert_eq!(table.find(found, &key(7)), Some(id));
     assert_eq!(table.find_mut(found, &key(7)), Some((id, &mut 8)));
@@ -51,9 +52,10 @@ fn in_found_changed_and_out() {
     table.warm_entries(
         [id].into_iter(),
         |value| add(&touched, value),
+        |value| add(&reached, value),
         |value| add(&followed, value),
     );
-    assert_eq!((touched.get(), followed.get()), (16, 16));
+    assert_eq!((touched.get(), reached.get(), followed.get()), (16, 16, 16));
     assert_eq!(
         table.remove(id),
         Some(Evicted {
@@ -88,7 +90,14 @@ fn those_that_would_make_room_are_warmed_and_no_others() {
     let left = core::cell::RefCell::new(Vec::new());
     let leave = |value: &u32| left.borrow_mut().push(*value);
     let mut batch = [3, 70, 71].map(|number| table.seek(&key(number)));
-    table.warm(&mut batch, |sought| Some(sought), |_| {}, |_| {}, leave);
+    table.warm(
+        &mut batch,
+        |sought| Some(sought),
+        |_| {},
+        |_| {},
+        |_| {},
+        leave,
+    );
     assert_eq!(*left.borrow(), [2, 3], "two are strangers");
 }
 

@@ -12,7 +12,10 @@ const BETA: f64 = 0.7;
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct Cubic {
+    /// Since when the window is not what holds the sender back: what most acknowledgements read.
+    paused: Instant,
     /// W_max: the window before the last reduction, or less where it shrinks from one to the next; 0 if the window where
     /// congestion avoidance begins is to be taken for it.
     max: f32,
@@ -22,8 +25,6 @@ pub(super) struct Cubic {
     epoch: Option<Epoch>,
     /// Window not yet large enough to be a byte.
     fraction: f32,
-    /// Since when the window is not what holds the sender back.
-    paused: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
