@@ -181,6 +181,13 @@ impl Rig {
             client.closing = true;
         }
         self.run("the close", |client, origin| client.over() && origin.over())?;
+        // The last FIN is acknowledged too, or the appliance would repeat it for nobody.
+        for _ in 0..TURNS_MAX {
+            if !self.turn()? {
+                break;
+            }
+            self.now += TURN;
+        }
         self.ends = None;
         Ok(())
     }

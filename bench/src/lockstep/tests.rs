@@ -60,6 +60,12 @@ fn connections_requests_and_bytes_arrive() {
 }
 
 #[test]
+fn p98_nothing_is_sent_twice_where_nothing_is_lost() {
+    let report = report("sessions --rounds 2 --connections 100 --requests 50 --bulk-mib 2");
+    assert_eq!(report["retransmits"], 0, "{report}");
+}
+
+#[test]
 fn observed_and_taken_flows_share_a_table() {
     let report = report("memory --observed 50 --taken 8");
     assert_eq!(
