@@ -14,7 +14,7 @@ use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment};
 
 use self::path_mtu::SizeProbe;
 use crate::challenge::ChallengeLimiter;
-use crate::config::{Config, Settings};
+use crate::config::{Config, CongestionAlgorithm, Settings};
 use crate::congestion::Congestion;
 use crate::ecn::{self, EcnState};
 use crate::flight::Flight;
@@ -319,6 +319,22 @@ impl ControlBlock {
         self.congestion.on_loss(in_flight);
         self.note_reduction();
         true
+    }
+
+    /// What was in flight before an acknowledgement told of a loss, as far as a reduction counts it.
+    fn flight_size(&self) -> u32 {
+        // Acknowledgements that come together are taken before anything is sent again: of a flight that filled the window, the
+        // one that tells of the loss may leave next to nothing. The window grows only where it was what held the sender back.
+        // RFC 5681 has FlightSize and nothing else, for NewReno.
+        //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
+        //# Some implementations of CUBIC currently use _cwnd_ instead of _flight_size_ when calculating a new _ssthresh_.
+        //# Implementations that use _cwnd_ MUST use other measures to prevent _cwnd_ from growing when the volume of bytes in
+        //# flight is smaller than _cwnd_.
+        if self.window_limited && self.settings.congestion == CongestionAlgorithm::Cubic {
+            self.congestion.window()
+        } else {
+            self.flight.outstanding()
+        }
     }
 
     fn note_reduction(&mut self) {

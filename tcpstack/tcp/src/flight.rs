@@ -104,6 +104,8 @@ pub(crate) struct Delivered {
     pub(crate) duplicate: bool,
     /// With that, none is left that was sent again for a reason.
     pub(crate) needless: bool,
+    /// A segment came after all that counted as lost and was not sent again since.
+    pub(crate) spared: bool,
     /// A segment sent more than once was acknowledged; how long ago the first copy was sent.
     pub(crate) resent_since: Option<Duration>,
     /// An original arrived after one sent later: the path reorders.
@@ -234,6 +236,7 @@ impl Flight {
                 break;
             }
             delivered.acknowledged += sent.sequence_len();
+            delivered.spared |= sent.lost;
             if sent.resent {
                 let since = now.saturating_since(sent.first_sent_at);
                 delivered.resent_since = Some(
@@ -285,6 +288,7 @@ impl Flight {
                 continue;
             }
             delivered.sacked += sent.sequence_len();
+            delivered.spared |= sent.lost;
             if !sent.resent {
                 delivered.sacked_rtt = Some(arrival.now.saturating_since(sent.sent_at));
             }

@@ -2,7 +2,8 @@
 //!
 //! Two things tell of a segment that it was sent again for nothing: the peer reports it as a duplicate (RFC 2883), or what it
 //! acknowledges is, by its timestamp, the original (RFC 3522). When that is so of all that were sent again, and nothing else
-//! counts as lost, nothing was lost. The window may then grow as if nothing had been lost (RFC 9438 section 4.9), but not in
+//! counts as lost, nothing was lost. Nor was it if what counted as lost came before anything was sent again, as it does where
+//! acknowledgements come together. The window may then grow as if nothing had been lost (RFC 9438 section 4.9), but not in
 //! one burst (RFC 4015).
 
 use sluice_packet::SeqNum;
@@ -79,6 +80,11 @@ impl Undo {
 
     pub(crate) fn congestion(&self) -> &Congestion {
         &self.congestion
+    }
+
+    /// Nothing was sent again yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.count == 0 && !self.overflowed
     }
 
     /// The segment that begins at `start` is sent again.

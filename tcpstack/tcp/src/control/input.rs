@@ -13,6 +13,7 @@ use crate::reassembly::Inserted;
 use crate::receive::Owed;
 use crate::recovery::Phase;
 use crate::timers::Timer;
+use crate::undo::Undo;
 
 impl ControlBlock {
     /// The first checks, in the order of RFC 9293: sequence number, RST, SYN; with PAWS before and RFC 5961 inside.
@@ -120,6 +121,11 @@ impl ControlBlock {
             self.send.advance(segment.ack);
             self.sample_round_trip(now, segment, &delivered);
             if originals {
+                if matches!(self.recovery.phase, Phase::Fast { .. }) {
+                    // Later segments told of the loss, and an original came after them. RFC 8985 takes this of segments that
+                    // were never sent again, where nothing tells which copy came.
+                    self.recovery.reordering.note_seen();
+                }
                 let window = self.reordering_window();
                 // What was sent with them is on its way as it is.
                 self.flight.forgive(now, window);
@@ -128,6 +134,10 @@ impl ControlBlock {
         } else if let Some(rtt) = delivered.sacked_rtt {
             self.rto.sample(rtt, now);
             self.recovery.timed_since_probe = true;
+        }
+        if delivered.spared {
+            let untouched = |undo: &mut Undo| undo.is_untouched();
+            delivered.needless |= self.before_loss.recall().is_some_and(untouched);
         }
         if delivered.needless {
             self.take_back(delivered.acknowledged);
@@ -383,7 +393,7 @@ impl ControlBlock {
             };
             self.recovery.forced = true;
             let before = self.congestion;
-            if self.reduce(self.flight.outstanding()) {
+            if self.reduce(self.flight_size()) {
                 self.before_loss.remember(before);
             }
             self.stats.fast_recoveries += 1;

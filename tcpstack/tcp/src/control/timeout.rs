@@ -68,7 +68,7 @@ impl ControlBlock {
             if first {
                 self.before_loss.remember(self.congestion);
             }
-            self.congestion.on_timeout(self.flight.outstanding(), first);
+            self.congestion.on_timeout(self.flight_size(), first);
             self.note_reduction();
         }
         let window = self.sack.then(|| self.reordering_window());

@@ -51,6 +51,49 @@ fn burst(script: &mut Script, ack: i32) -> usize {
 }
 
 #[test]
+fn p98_what_came_before_anything_was_sent_again_was_not_lost() {
+    for (sent_between, expected, fresh) in [(false, 1, 10), (true, 0, 2)] {
+        let mut script = full_window(takeover());
+        for end in [3_000, 4_000, 5_000] {
+            script.ack_sack(1_000, &[(2_000, end)]);
+        }
+        assert_eq!(script.connection.stats().fast_recoveries, 1);
+        if sent_between {
+            assert_eq!(script.spans()[0], (1_000, 1_000), "it is sent again");
+        }
+        script.ack(6_000);
+        assert_eq!(taken_back(&script), expected, "{sent_between}");
+        assert_eq!(script.drain().len(), fresh, "{sent_between}");
+        script.ack(6_000);
+        script.nothing();
+    }
+}
+
+#[test]
+fn p98_an_original_that_comes_after_its_repetition_tells_of_reordering() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //# If RACK.reordering_seen is FALSE:
+    let mut script = full_window(with_timestamps());
+    script.ack_sack(1_000, &[(2_000, 5_000)]);
+    assert_eq!(script.spans()[0], (1_000, 1_000));
+    script.wait(1);
+    script.timestamp = echo(&script, 51);
+    script.ack(6_000);
+    assert_eq!(taken_back(&script), 1);
+    script.drain();
+    script.timestamp = echo(&script, 51);
+    script.ack_sack(6_000, &[(7_000, 10_000)]);
+    assert!(
+        script.spans().iter().all(|(seq, _)| *seq > 10_000),
+        "what was overtaken by three is given time"
+    );
+    assert_eq!(script.connection.stats().fast_recoveries, 1);
+    let (waited, seen) = script.until_sent();
+    assert_eq!((waited.as_millis(), seen[0].span()), (12, (6_000, 1_000)));
+}
+
+#[test]
 fn p98_only_the_first_block_reports_a_duplicate_and_only_against_its_own_acknowledgement() {
     //= https://www.rfc-editor.org/rfc/rfc2883#section-5
     //= type=test
