@@ -173,7 +173,7 @@ fn e111_over_ports_that_spread_flows_themselves_every_way_of_cutting_them_is_ins
     let reply: Vec<u8> = (0..=250).cycle().take(60_000).collect();
     let v4 = ("10.1.0.1", "10.2.0.1:443");
     let v6 = ("[fd00::a]", "[fd00::b]:443");
-    let ways: [(&str, Way, (&str, &str)); 8] = [
+    let ways: [(&str, Way, (&str, &str)); 10] = [
         ("plain", PLAIN, v4),
         ("plain, IPv6", PLAIN, v6),
         ("in fragments", IN_FRAGMENTS, v4),
@@ -182,6 +182,8 @@ fn e111_over_ports_that_spread_flows_themselves_every_way_of_cutting_them_is_ins
         ("some in fragments", SOME_IN_FRAGMENTS, v4),
         ("some in fragments, IPv6", SOME_IN_FRAGMENTS, v6),
         ("behind extension headers", BEHIND_EXTENSIONS, v6),
+        ("in a tunnel", PLAIN, v4),
+        ("in a tunnel that cuts", IN_FRAGMENTS, v4),
     ];
     for (name, way, (client_address, server)) in ways {
         let mut handed_over = 0;
@@ -191,6 +193,10 @@ fn e111_over_ports_that_spread_flows_themselves_every_way_of_cutting_them_is_ins
             let mut cores = Cores::between(client, origin, &pki);
             let client_end = &mut cores.worlds[0].client;
             client_end.aim(&format!("{client_address}:{port}"), server);
+            if name.starts_with("in a tunnel") {
+                let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+                client_end.tunnel(Encapsulation::gre(one, other, None, false));
+            }
             let mut number = 0;
             cores.run(&mut |side, frame| {
                 number += 1;
