@@ -1,6 +1,6 @@
 //! SYN and SYN-ACK of a flow that may be inspected, made such that a takeover can carry on what they agree on.
 
-use sluice_packet::{Frame, PacketBuf, TcpFrame, normalise_syn, parse};
+use sluice_packet::{Frame, PacketBuf, TcpFrame, is_to_be_normalised, normalise_syn, parse};
 use sluice_telemetry::Counter;
 
 use crate::identity::Identity;
@@ -15,7 +15,8 @@ pub(crate) fn normalise<B: PacketBuf>(
     tcp: &TcpFrame,
     out: &mut dyn Effects,
 ) -> Option<TcpFrame> {
-    if !tcp.flags.syn() || identity.candidate.early().is_some() {
+    if identity.candidate.early().is_some() || !is_to_be_normalised(packet.frame(), tcp) {
+        // Not even asked to be changed: what was put together leaves as the fragments that it came in.
         return None;
     }
     let normalised = normalise_syn(packet.frame_mut(), tcp);

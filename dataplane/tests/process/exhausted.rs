@@ -5,72 +5,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use sluice_schema::{Certificate, Document, Generation, KeyId, Snapshot, load};
 use sluice_shm::StatsView;
-use sluice_sim::Authority;
 use sluice_telemetry::{Counter, DecisionCode, DropReason, FallbackReason, FallbackReasons};
 
 use crate::harness::{Dataplane, Harness, appliance, eventually, pause, segment};
+use crate::two_cores::{snapshot, syn};
 
 /// What the least memory holds of packet buffers, in this release.
 const POOL_PACKETS: usize = 16_556;
 /// Buffers that are to be had: the queue of one core takes 4,096, which leaves less than a tenth, and more than the core that
 /// stands still may keep to itself.
 const TO_BE_HAD: usize = 4_540;
-
-const PROFILE: &str = r#"
-name = "test"
-[[client_proxy]]
-name = "web"
-signing_certificate = "authority"
-detection_ports = [443]
-[[trust_store]]
-name = "roots"
-authorities = ["authority"]
-default_authorities = false
-[[decryption_policy]]
-name = "all"
-[[client_policy]]
-name = "outbound"
-client_proxy = "web"
-decryption_policy = "all"
-trust_store = "roots"
-"#;
-
-/// A SYN of the client `number`.
-fn syn(number: usize) -> Vec<u8> {
-    let [.., high, low] = number.to_be_bytes();
-    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00];
-    frame.extend([
-        0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 1, high, low, 10, 2, 0, 1,
-    ]);
-    frame.extend([0x9c, 0x40, 1, 187, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02]);
-    frame.extend([0xff, 0xff, 0, 0, 0, 0]);
-    frame
-}
-
-/// Two cores, on the processors that there are.
-fn snapshot(documents: [(&str, String); 2]) -> (Vec<u8>, Vec<u8>) {
-    let documents = documents.map(|(path, text)| Document {
-        path: path.to_owned(),
-        text,
-    });
-    let mut configuration = load(&documents).expect("a valid configuration");
-    // An operator is refused this, for the main core and a polling one are in each other's way.
-    configuration.appliance.dataplane.cores = vec![1, 0];
-    let authority = Authority::new("Test CA", None).expect("an authority");
-    let certificate = Certificate {
-        name: "authority".parse().expect("a name"),
-        chain: vec![authority.issued.chain[0].to_vec()],
-        key: Some(KeyId(1)),
-    };
-    let snapshot = Snapshot {
-        generation: Generation(1),
-        configuration,
-        certificates: vec![certificate],
-    };
-    (snapshot.encode(), authority.issued.pkcs8)
-}
 
 /// The process with its second core standing still, until this is dropped.
 struct Halted(Child);
@@ -110,16 +55,11 @@ fn used_up_buffers(on_exhaustion: &str, meanwhile: impl FnOnce(&StatsView)) {
     let frames: Vec<_> = (0..POOL_PACKETS - TO_BE_HAD).map(syn).collect();
     let received = harness.capture("syns.pcap", &frames);
     let port_a = format!("net_pcap0,rx_pcap={},infinite_rx=1", received.display());
-    let appliance = appliance(&segment(&port_a, "net_null0,no-rx=1"))
-        .replace("name = \"test\"\n", "name = \"test\"\nprofile = \"test\"\n")
-        .replace(
-            "[limits]\n",
-            &format!("[limits]\non_exhaustion = \"{on_exhaustion}\"\n"),
-        );
-    let (bytes, key) = snapshot([
-        ("appliance.toml", appliance),
-        ("profiles/test.toml", PROFILE.to_owned()),
-    ]);
+    let appliance = appliance(&segment(&port_a, "net_null0,no-rx=1")).replace(
+        "[limits]\n",
+        &format!("[limits]\non_exhaustion = \"{on_exhaustion}\"\n"),
+    );
+    let (bytes, key) = snapshot(&appliance);
     let mut dataplane = harness.start();
     let control = harness.accept();
     control.expect_hello(&[], None);

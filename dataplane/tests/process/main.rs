@@ -3,6 +3,7 @@
 mod exhausted;
 mod harness;
 mod pcap;
+mod two_cores;
 
 use std::time::Duration;
 

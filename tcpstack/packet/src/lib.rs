@@ -40,7 +40,7 @@ pub use fragment::{FragmentFrame, FragmentKey, Wear};
 pub use frame::{Frame, Glance, glance, parse};
 pub use icmp::{IcmpError, IcmpKind};
 pub use key::FlowKey;
-pub use normalise::{Normalised, normalise_syn};
+pub use normalise::{Normalised, is_to_be_normalised, normalise_syn};
 pub use opaque::Opaque;
 pub use options::{SackBlock, SackBlocks, TcpOptions, Timestamps};
 pub use path::{LinkHeader, LinkTemplate, PathTemplate};

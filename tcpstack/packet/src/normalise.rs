@@ -1,11 +1,13 @@
 //! SYNs without what a takeover cannot carry on.
 
+use core::ops::Range;
+
 use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket};
 
 use crate::TcpFrame;
 use crate::checksum::Checksum;
 use crate::ip::PROTOCOL_TCP;
-use crate::limits::TCP_HEADER_BYTES;
+use crate::limits::{TCP_HEADER_BYTES, TCP_OPTIONS_BYTES_MAX};
 use crate::options::{NOP, kept_of_a_syn};
 use crate::tunnel::lengthened;
 
@@ -34,16 +36,12 @@ pub fn normalise_syn(frame: &mut [u8], tcp: &TcpFrame) -> Normalised {
         stripped: false,
         cut: false,
     };
-    if !tcp.flags.syn() || tcp.options.signature || !tcp.checksum_ok(frame) {
+    if !is_to_be_normalised(frame, tcp) {
         return untouched;
     }
     let payload = tcp.payload_range();
-    let options = tcp.l4_offset() + TCP_HEADER_BYTES..payload.start;
-    let stripped = frame.get_mut(options).is_some_and(strip);
+    let stripped = frame.get_mut(options(tcp)).is_some_and(strip);
     let cut = !payload.is_empty();
-    if !stripped && !cut {
-        return untouched;
-    }
     let len = if cut { payload.start } else { frame.len() };
     if cut {
         shorten(frame, tcp, payload.start);
@@ -61,6 +59,25 @@ pub fn normalise_syn(frame: &mut [u8], tcp: &TcpFrame) -> Normalised {
         TcpPacket::new_unchecked(segment).set_checksum(sum.finish());
     }
     Normalised { len, stripped, cut }
+}
+
+/// Whether [`normalise_syn`] would change anything.
+#[must_use]
+pub fn is_to_be_normalised(frame: &[u8], tcp: &TcpFrame) -> bool {
+    if !tcp.flags.syn() || tcp.options.signature || !tcp.checksum_ok(frame) {
+        return false;
+    }
+    let mut copy = [0; TCP_OPTIONS_BYTES_MAX];
+    let options = frame.get(options(tcp)).unwrap_or_default();
+    let copy = copy.get_mut(..options.len()).unwrap_or_default();
+    if copy.len() == options.len() {
+        copy.copy_from_slice(options);
+    }
+    !tcp.payload_range().is_empty() || strip(copy)
+}
+
+fn options(tcp: &TcpFrame) -> Range<usize> {
+    tcp.l4_offset() + TCP_HEADER_BYTES..tcp.payload_range().start
 }
 
 /// Makes padding of what is not kept. From an option on whose length cannot be, nothing is.
