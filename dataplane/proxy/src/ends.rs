@@ -2,7 +2,8 @@
 //!
 //! A flow that is over is forgotten soon, and what comes of it then looks picked up in the middle. So nobody may end it from
 //! outside: a reset counts if it has the very number that its receiver waits for (RFC 5961 section 3.2), and only until an end
-//! goes on; a FIN if both its numbers are near where the ends stand.
+//! goes on; a FIN if both its numbers are near where the ends stand. Whoever sees nothing of the flow has to hit both numbers to
+//! move what is known: some 2^16 segments, after which the flow is forgotten if its ends say nothing for two minutes.
 
 use sluice_packet::{Instant, PacketBuf, SeqNum, TcpHead};
 
@@ -76,31 +77,46 @@ impl Bypassed {
             //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
             //# If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
             //# then TCP MUST reset the connection.
-            if self.seen.has(known) && tcp.seq == *next && tcp.intact(packet) {
+            let due = if self.seen.has(known) {
+                // An end that has finished answers text that is still on its way with the number of its FIN.
+                tcp.seq == *next || self.seen.has(fin) && tcp.seq + 1 == *next
+            } else {
+                // A SYN that is refused (RFC 9293 section 3.10.7.3).
+                flags.ack() && self.seen.has(other_known) && tcp.ack == *other
+            };
+            if due && tcp.intact(packet) {
                 self.seen.set(Seen::RESET);
             }
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //# if the ACK bit is off, drop the segment and return
+        if !flags.ack() && !flags.syn() {
             return;
         }
         self.seen.clear(Seen::RESET);
         let near = |number: SeqNum, stands: SeqNum| {
             number.distance(stands).unsigned_abs() < PASSING_REACH_BYTES
         };
-        if self.seen.has(known) && !near(tcp.seq, *next)
-            || flags.ack() && self.seen.has(other_known) && !near(tcp.ack, *other)
-            || flags.fin() && !tcp.intact(packet)
+        let (is_known, other_is_known) = (self.seen.has(known), self.seen.has(other_known));
+        if is_known && !near(tcp.seq, *next)
+            || flags.ack() && other_is_known && !near(tcp.ack, *other)
         {
             return;
         }
+        // What leaves a gap, or acknowledges what did not come this way, may have been damaged on its way.
+        let unexpected = flags.fin()
+            || is_known && tcp.seq.gt(*next)
+            || flags.ack() && other_is_known && tcp.ack.gt(*other);
+        if unexpected && !tcp.intact(packet) {
+            return;
+        }
         let end = tcp.seq + tcp.payload_len() + u32::from(flags.syn()) + u32::from(flags.fin());
-        *next = if self.seen.has(known) {
-            next.max(end)
-        } else {
-            end
-        };
+        *next = if is_known { next.max(end) } else { end };
         self.seen.set(known);
         if flags.ack() {
             // What it acknowledges was sent, whether it came this way or not.
-            *other = if self.seen.has(other_known) {
+            *other = if other_is_known {
                 other.max(tcp.ack)
             } else {
                 tcp.ack

@@ -5,8 +5,9 @@ mod world;
 
 use std::time::Duration;
 
-use sluice_packet::{Side, TcpFlags};
+use sluice_packet::{SeqNum, Side, TcpFlags};
 use sluice_proxy::limits;
+use sluice_schema::OnExhaustion;
 use sluice_telemetry::{Counter, DropReason, Verdict};
 use world::script::{ACK, BEGINNING, C, FIN, NONE, O, RST, SYN, Script, flows_after};
 
@@ -257,7 +258,21 @@ fn p96_e113_a_forged_end_of_a_flow_that_passes_does_not_make_it_forgotten() {
     goes_on.pass(Side::A, C + 1, NONE, RST, b"");
     goes_on.pass(Side::B, O + 7, C + 1, ACK, b"");
 
-    for mut script in [damaged, forged, finished, goes_on] {
+    // What acknowledges nothing is dropped by every end: it shows nobody where one stands.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //# if the ACK bit is off, drop the segment and return
+    let mut led_on = bypassed();
+    for seq in (0..512).map(|step: u32| O + 7 + (step << 23)) {
+        for flags in [TcpFlags::default(), FIN] {
+            led_on.pass(Side::B, seq, NONE, flags, b"");
+            led_on.pass(Side::A, seq, NONE, flags, b"");
+        }
+    }
+    led_on.pass(Side::B, O + 7 + (511 << 23), NONE, RST, b"");
+    led_on.pass(Side::A, C + 1 + (511 << 23), NONE, RST, b"");
+
+    for mut script in [damaged, forged, finished, goes_on, led_on] {
         assert_eq!(flows_after(&mut script, CLOSED), 1);
         // It is the same flow still: nothing is logged anew.
         script.pass(Side::A, C + 1, O + 7, ACK, b"goes on");
@@ -279,6 +294,36 @@ fn p96_a_reset_with_the_number_that_is_due_ends_a_flow_that_passes() {
     script.pass(Side::B, O + 7, C + 5, ACK | FIN, b"");
     script.pass(Side::B, O + 7, C + 5, ACK | FIN, b"");
     assert_eq!(flows_after(&mut script, CLOSED), 0);
+    // A reset that answers text which crossed the FIN has the FIN's number.
+    let mut script = bypassed();
+    script.pass(Side::A, C + 1, O + 7, ACK | FIN, b"bye");
+    script.pass(Side::A, C + 4, NONE, RST, b"");
+    assert_eq!(flows_after(&mut script, CLOSED), 0);
+    // A segment that was damaged on its way moves nothing.
+    for (from, due) in [(Side::A, C + 1), (Side::B, O + 7)] {
+        let mut script = bypassed();
+        for (seq, ack) in [(C + 1, O + 70_007), (C + 70_001, O + 7)] {
+            let mut damaged = script.frame(Side::A, seq, ack, ACK, b"text");
+            let last = damaged.len() - 1;
+            damaged[last] ^= 1;
+            script.give(Side::A, damaged);
+        }
+        script.pass(from, due, NONE, RST, b"");
+        assert_eq!(flows_after(&mut script, CLOSED), 0);
+    }
+    // A SYN that passes unread is refused.
+    for (ack, left) in [(C + 1, 0), (C + 2, 1)] {
+        let mut script = Script::new();
+        let now = script.world.now();
+        script
+            .world
+            .worker
+            .set_exhausted(Some(OnExhaustion::Bypass));
+        script.world.worker.poll(now, &mut script.world.out);
+        script.pass(Side::A, C, NONE, SYN, b"");
+        script.pass(Side::B, SeqNum(0), ack, RST | ACK, b"");
+        assert_eq!(flows_after(&mut script, CLOSED), left);
+    }
     // Only one direction is seen, and it acknowledges much.
     let mut script = Script::new();
     script.pass(Side::A, C, O, ACK, b"middle");
