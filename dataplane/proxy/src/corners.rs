@@ -22,6 +22,7 @@
 //! | the client speaks behind it before that, within a minute | discarded | goes on | none | `drop-irregular-segment` |
 //! | the origin answers another SYN than the last one there | discarded | goes on | none | `drop-irregular-segment` |
 //! | what was read of a flow that passes is not acknowledged for five minutes, or as long as there is room for it | none | forgotten: what comes then is picked up in the middle | its own | none, `flows-evicted` |
+//! | a reset on a flow that passes | forwarded | over if it has the very number that is due and neither end goes on, else goes on | its own | none |
 //! | such a SYN behind a session of ours that both ends finished | forwarded if it can only be a new connection's, else answered | observed anew, or lingers | its own | `four-tuples-reused` |
 //! | a FIN again behind such a session | acknowledged in the other end's name | lingers | none | none |
 //! | anything but a reset from an end of a session that was reset | answered with a reset | lingers | none | `drop-closed-flow` |

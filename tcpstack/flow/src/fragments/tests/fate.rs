@@ -315,3 +315,49 @@ fn e111_f5_p95_what_the_way_through_a_tunnel_did_to_one_fragment_is_so_for_all()
         }
     }
 }
+
+proptest! {
+    /// Whatever options the parts have, they leave alike or not at all.
+    #[test]
+    fn e111_any_options(
+        options in proptest::collection::vec(any::<[u8; 4]>(), 0..=10),
+        copied in proptest::collection::vec(any::<[u8; 4]>(), 0..3),
+        well_formed: bool,
+        backwards: bool,
+    ) {
+        let (_, [first, second]) = halves();
+        let mut options = options.concat();
+        if well_formed {
+            // Options of four bytes each, some of them to be copied.
+            for option in options.chunks_mut(4) {
+                option[0] = option[0].max(2);
+                option[1] = 4;
+            }
+        }
+        let mut parts = [with_options(&first, &options), with_options(&second, &copied.concat())];
+        if backwards {
+            parts.reverse();
+        }
+        let mut bench = Bench::default();
+        let mut offered = 0;
+        let mut left = Vec::new();
+        for frame in parts {
+            if let Frame::Fragment(_) = parse(SEGMENT, &frame) {
+                offered += 1;
+                if let Some(packet) = bench.offer(&frame) {
+                    packet.each(&mut |fragment: TestBuf| left.push(fragment.0));
+                }
+            }
+        }
+        prop_assert_eq!(left.len() + bench.back.len() + bench.reassembler.packets(), offered);
+        for fragment in &left {
+            let Frame::Fragment(part) = parse(SEGMENT, fragment) else {
+                panic!("{:?}", parse(SEGMENT, fragment));
+            };
+            prop_assert!(part.header_ok(fragment));
+            let end = 18 + usize::from(fragment[18] & 0xf) * 4;
+            prop_assert_eq!(&fragment[38..end], &left[0][38..end]);
+            prop_assert_eq!(fragment[18], left[0][18]);
+        }
+    }
+}
