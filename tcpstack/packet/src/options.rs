@@ -154,6 +154,8 @@ impl TcpOptions {
                 bytes = after;
                 continue;
             }
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+            //# TCP implementations MUST be prepared to handle an illegal option length (e.g., zero)
             // The length counts kind and length. Without a plausible one there is no way to find the next option.
             let Some((option, next)) = after
                 .first()
@@ -201,6 +203,9 @@ impl TcpOptions {
             (MPTCP, _) => self.mptcp = true,
             (FAST_OPEN, _) => self.fast_open = true,
             (EXPERIMENT, data) if data.starts_with(&FAST_OPEN_EXPERIMENT) => self.fast_open = true,
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+            //# A TCP implementation MUST ignore without error any TCP Option it does not implement, assuming that the option
+            //# has a length field.
             _ => self.unknown = true,
         }
     }

@@ -125,6 +125,8 @@ impl TcpFrame {
     /// drops a segment when they are not, so nothing may be concluded from it.
     #[must_use]
     pub fn checksum_ok(&self, frame: &[u8]) -> bool {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+        //# The sender MUST generate it and the receiver MUST check it.
         self.at.checksum_ok(&self.key, frame)
     }
 }

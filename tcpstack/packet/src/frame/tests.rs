@@ -195,6 +195,9 @@ fn ipv4_options_are_skipped() {
 
 #[test]
 fn p82_e105_a_wrong_checksum_is_told() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= type=test
+    //# The sender MUST generate it and the receiver MUST check it.
     for v6 in [false, true] {
         let frame = smoltcp_frame(v6, &[], b"odd");
         assert!(tcp(&frame).checksum_ok(&frame));

@@ -64,6 +64,9 @@ fn p98_four_blocks_without_timestamps_three_with() {
 
 #[test]
 fn p83_bad_lengths_are_told_and_never_read_past() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= type=test
+    //# TCP implementations MUST be prepared to handle an illegal option length (e.g., zero)
     for bytes in [
         &[2u8][..],
         &[2, 0, 0, 0],
@@ -96,6 +99,9 @@ fn p83_a_bad_option_does_not_hide_the_next() {
 
 #[test]
 fn p83_unaligned_unknown_and_padded() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= type=test
+    //# A TCP implementation MUST ignore without error any TCP Option it does not implement, assuming that the option
     let options = TcpOptions::parse(&[
         1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1, 1, 77, 3, 0, 0, 2, 4, 1, 1,
     ]);
