@@ -58,12 +58,17 @@ impl Default for Config {
             recv_buffer_bytes_max: 1024 * 1024,
             send_buffer_bytes_max: 1024 * 1024,
             congestion: CongestionAlgorithm::Cubic,
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+            //# If keep-alives are included, the application MUST be able to turn them on or off for each TCP connection, and they
+            //# MUST default to off.
             keepalive: None,
             delayed_ack: Duration::from_millis(limits::DELAYED_ACK_MS_MAX),
             // RFC 6298 section 2.4 asks for 1 s but leaves room; 200 ms is what deployed hosts use.
             rto_min: Duration::from_millis(200),
             rto_max: Duration::from_secs(60),
             user_timeout: Duration::from_secs(120),
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+            //# R2 for a SYN segment MUST be set large enough to provide retransmission of the segment for at least 3 minutes.
             open_timeout: Duration::from_secs(180),
             time_wait: Duration::from_secs(60),
         }

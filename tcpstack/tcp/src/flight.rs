@@ -45,6 +45,10 @@ impl Sent {
     }
 
     fn in_network(&self) -> u32 {
+        //= https://www.rfc-editor.org/rfc/rfc6675#section-4
+        //# (a) If IsLost (S1) returns false: Pipe is incremented by 1 octet.
+        //# (b) If S1 <= HighRxt: Pipe is incremented by 1 octet.
+        // One that was lost and sent again counts once: the copy that was lost is not there.
         if self.sacked || self.lost {
             0
         } else {

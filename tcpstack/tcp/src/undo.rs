@@ -87,6 +87,14 @@ impl Undo {
         self.count == 0 && !self.overflowed
     }
 
+    /// A segment that begins in `start..end` is known to have been sent again.
+    pub(crate) fn has_repeated(&self, start: SeqNum, end: SeqNum) -> bool {
+        let known = self.repeated.get(..self.count).unwrap_or_default();
+        known
+            .iter()
+            .any(|repeated| repeated.ge(start) && repeated.lt(end))
+    }
+
     /// The segment that begins at `start` is sent again.
     pub(crate) fn on_repetition(&mut self, start: SeqNum) {
         match self.repeated.get_mut(self.count) {

@@ -152,6 +152,9 @@ impl ControlBlock {
         }
         let window_changed = self.send.update_window(segment);
         if advanced || self.send.window() == 0 {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+            //# As long as the receiving TCP peer continues to send acknowledgments in response to the probe segments, the
+            //# sending TCP peer MUST allow the connection to stay open.
             // A peer that keeps answering at a closed window is alive: it is probed for as long as it does.
             self.stalled_since = now;
         }
@@ -212,6 +215,8 @@ impl ControlBlock {
     /// Sees to the acknowledgement of text that was taken.
     pub(super) fn after_text(&mut self, now: Instant) {
         if self.receive.owed() == Owed::Later && !self.timers.is_set(Timer::DelayedAck) {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
+            //# the delay MUST be less than 0.5 seconds
             self.timers
                 .set(Timer::DelayedAck, now + self.settings.ack_delay());
         }

@@ -376,6 +376,8 @@ impl ControlBlock {
         }
         if sent.syn {
             flags |= TcpFlags::SYN;
+            //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+            //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or <SYN,ACK>) MUST NOT be scaled.
             window = self.receive.offer_unscaled();
             self.announce(&mut options);
         }
@@ -463,6 +465,9 @@ impl ControlBlock {
     }
 
     fn options(&self, now: Instant) -> TcpOptions {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+        //# Once TSopt has been successfully negotiated, that is both <SYN> and <SYN,ACK> contain TSopt, the TSopt MUST be sent
+        //# in every non-<RST> segment for the duration of the connection
         TcpOptions {
             timestamps: self.timestamps.as_ref().map(|clock| clock.option(now)),
             sack: self.sack_blocks(),

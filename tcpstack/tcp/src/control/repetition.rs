@@ -14,8 +14,14 @@ impl ControlBlock {
     /// The peer received the text of `block` twice.
     pub(super) fn take_duplicate(&mut self, block: SackBlock, delivered: &mut Delivered) {
         self.stats.duplicate_sacks += 1;
-        // More of them than there were repetitions are the network's doing, and no sign of reordering.
-        delivered.duplicate = self.stats.duplicate_sacks.get() <= self.stats.retransmits.get();
+        // RFC 8985 counts any (section 6.2). What the network doubled is no sign that something was sent again too soon, and
+        // would make every repair on such a path wait: only what was sent again counts, or may have been.
+        let repeated = self
+            .before_loss
+            .recall()
+            .is_some_and(|undo| undo.has_repeated(block.left, block.right));
+        delivered.duplicate =
+            repeated || self.stats.duplicate_sacks.get() <= self.stats.retransmits.get();
         if self
             .recovery
             .tail_probe

@@ -100,6 +100,9 @@ impl ControlBlock {
             self.arm_keepalive();
             return true;
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+        //# if a keep-alive mechanism is implemented it MUST NOT interpret failure to respond to any specific probe as a dead
+        //# connection.
         if self.keepalive_unanswered >= keepalive.probes {
             return false;
         }

@@ -34,6 +34,9 @@ impl Reference {
     }
 
     fn pipe(&self) -> usize {
+        //= https://www.rfc-editor.org/rfc/rfc6675#section-4
+        //= type=test
+        //# (a) If IsLost (S1) returns false: Pipe is incremented by 1 octet.
         self.waiting()
             .iter()
             .filter(|byte| !byte.sacked && !byte.lost)

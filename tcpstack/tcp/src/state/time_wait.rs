@@ -13,6 +13,8 @@ pub(crate) struct TimeWait;
 impl TimeWait {
     pub(crate) fn enter(core: &mut ControlBlock, now: Instant) -> State {
         core.rest();
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+        //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time 2xMSL (Maximum Segment Lifetime)
         core.timers
             .set(Timer::TimeWait, now + core.settings.time_wait());
         State::TimeWait(Self)

@@ -53,6 +53,10 @@ fn connecting() -> Script {
     assert_eq!(syn.options.mss, Some(1_460));
     assert_eq!(syn.options.window_scale, Some(7));
     assert!(syn.options.sack_permitted && syn.options.timestamps.is_some());
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+    //= type=test
+    //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or <SYN,ACK>) MUST NOT be scaled.
+    assert_eq!(syn.window, u16::MAX, "of a megabyte");
     script
 }
 
@@ -274,6 +278,9 @@ fn a_refused_open_is_closed_and_a_blind_reset_is_not_a_refusal() {
 
 #[test]
 fn p89_an_unanswered_syn_is_given_up_after_three_minutes() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+    //= type=test
+    //# R2 for a SYN segment MUST be set large enough to provide retransmission of the segment for at least 3 minutes.
     let mut script = connecting();
     let start = script.now;
     while !script.connection.is_closed() {

@@ -84,6 +84,9 @@ fn p93_every_second_full_segment_is_acknowledged_at_once_and_one_alone_within_40
     //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
     //= type=test
     //# an ACK SHOULD be generated for at least every second full-sized segment
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
+    //= type=test
+    //# the delay MUST be less than 0.5 seconds
     let mut script = Script::new();
     let full = [7; 1_000];
     script.data(0, &full);
@@ -264,6 +267,9 @@ fn p97_the_clock_of_the_other_end_goes_on_and_the_peers_value_is_echoed() {
     //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
     //= type=test
     //# SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+    //= type=test
+    //# the TSopt MUST be sent in every non-<RST> segment for the duration of the connection
     let mut script = Script::of(with_timestamps(), Config::default());
     script.wait(250);
     script.timestamp = Some(Timestamps {
@@ -278,6 +284,10 @@ fn p97_the_clock_of_the_other_end_goes_on_and_the_peers_value_is_echoed() {
             echo: 4_321
         })
     );
+    script.send(3_000);
+    script.connection.finish();
+    let seen = script.drain();
+    assert!(seen.len() > 3 && seen.iter().all(|seen| seen.options.timestamps.is_some()));
 }
 
 #[test]

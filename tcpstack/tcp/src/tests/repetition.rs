@@ -94,6 +94,46 @@ fn p98_an_original_that_comes_after_its_repetition_tells_of_reordering() {
 }
 
 #[test]
+fn p98_duplicates_of_the_network_widen_no_reordering_window_and_hide_none_of_ours() {
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //# If RACK.dsack_round is None AND
+    for of_the_network in [0, 5] {
+        let mut script = full_window(with_timestamps());
+        for _ in 0..of_the_network {
+            script.ack_sack(1_000, &[(0, 1_000)]);
+        }
+        // The path reorders.
+        script.ack_sack(1_000, &[(2_000, 5_000)]);
+        script.drain();
+        script.wait(1);
+        script.timestamp = echo(&script, 51);
+        script.ack(6_000);
+        script.drain();
+        script.timestamp = echo(&script, 51);
+        script.ack_sack(6_000, &[(7_000, 10_000)]);
+        script.drain();
+        let (waited, seen) = script.until_sent();
+        assert_eq!((waited.as_millis(), seen[0].seq), (12, 6_000));
+        // That was too soon.
+        script.wait(1);
+        script.timestamp = echo(&script, 1);
+        script.ack_sack(11_000, &[(6_000, 7_000)]);
+        script.drain();
+        script.wait(50);
+        script.timestamp = echo(&script, 50);
+        let next = 11_000;
+        script.ack_sack(next, &[(next + 1_000, next + 4_000)]);
+        assert!(script.spans().iter().all(|(seq, _)| *seq > next));
+        let window = script
+            .connection
+            .next_timeout()
+            .map(|at| at.saturating_since(script.now).as_millis());
+        assert_eq!(window, Some(25), "{of_the_network}");
+    }
+}
+
+#[test]
 fn p98_only_the_first_block_reports_a_duplicate_and_only_against_its_own_acknowledgement() {
     //= https://www.rfc-editor.org/rfc/rfc2883#section-5
     //= type=test

@@ -146,6 +146,9 @@ fn p92_a_closed_window_is_probed_for_ever_and_opens() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
     //= type=test
     //# The sending TCP peer must regularly transmit at least one octet of new data (if available), or retransmit to the
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+    //= type=test
+    //# As long as the receiving TCP peer continues to send acknowledgments in response to the probe segments, the
     let mut script = Script::new();
     script.window = 0;
     script.ack(0);
@@ -232,6 +235,9 @@ fn p90_keepalive_probes_an_idle_peer_and_gives_up() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
     //= type=test
     //# SEG.SEQ = SND.NXT-1
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+    //= type=test
+    //# if a keep-alive mechanism is implemented it MUST NOT interpret failure to respond to any specific probe as a dead
     let keepalive = Keepalive {
         idle: Duration::from_secs(30),
         interval: Duration::from_secs(5),
@@ -258,6 +264,9 @@ fn p90_keepalive_probes_an_idle_peer_and_gives_up() {
 
 #[test]
 fn p90_keepalive_is_off_by_default() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+    //= type=test
+    //# If keep-alives are included, the application MUST be able to turn them on or off for each TCP connection, and they
     assert_eq!(Script::new().connection.next_timeout(), None);
 }
 

@@ -106,6 +106,9 @@ fn p100_queued_data_is_drained_before_the_fin() {
 
 #[test]
 fn p87_time_wait_absorbs_late_segments_and_ends() {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+    //= type=test
+    //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time 2xMSL (Maximum Segment Lifetime)
     let mut script = Script::new();
     script.connection.finish();
     script.drain();
