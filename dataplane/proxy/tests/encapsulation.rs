@@ -328,6 +328,30 @@ fn e111_an_endless_chain_of_extension_headers_reaches_nobody() {
     assert!(world.count(Counter::Drop(DropReason::Ipv6ChainTooLong)) > 0);
 }
 
+/// A router that records its address, or one that is to be told of every fragment, cuts what the client sends.
+#[test]
+fn e111_a_session_whose_first_fragments_alone_have_options_is_inspected() {
+    let record_route = [7u8, 7, 4, 0, 0, 0, 0, 1];
+    let router_alert = [148u8, 4, 0, 0];
+    for copied in [&[][..], &router_alert] {
+        let mut world = world_to("good.test", false);
+        let (first, copied) = ([copied, &record_route].concat(), copied.to_vec());
+        let mut id = 0;
+        world.router = Some(Box::new(move |_, frame| {
+            id += 1;
+            let parts = cut::fragments(&frame, id, 64);
+            let with = |(number, part): (usize, &Vec<u8>)| match number {
+                0 => cut::with_options(part, &first),
+                _ => cut::with_options(part, &copied),
+            };
+            parts.iter().enumerate().map(with).collect()
+        }));
+        world.run(LONG);
+        assert_inspected(&world);
+        assert_eq!(world.out.discarded, []);
+    }
+}
+
 #[test]
 fn e111_a_session_in_fragments_is_inspected() {
     for v6 in [false, true] {
