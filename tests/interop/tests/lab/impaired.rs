@@ -4,7 +4,7 @@
 //! bridge, with CUBIC at both ends as in the appliance. Each transfer goes over both in turn. Which frames of a transfer are
 //! lost is not the same on both, for the relay counts frames and no two transfers send the same: where the SYN is among
 //! them, either takes a second, and where a segment that is alone, either takes 200 ms. So it is not pairs that are
-//! compared but what many transfers took, over several seeds: the median of the ones with the median of the others.
+//! compared but what many transfers took, over several seeds: the geometric mean of the ones with that of the others.
 //!
 //! `make test` runs a part; the whole matrix takes a quarter of an hour, and a part of that is chosen by the environment:
 //!
@@ -149,21 +149,34 @@ struct Cell {
 
 impl Cell {
     /// A line of figures, and whether they keep the bound.
-    fn judge(&mut self, spec: &str) -> (String, bool) {
-        let count = self.kernel.len();
-        let means = [&self.inspected, &self.kernel].map(|times| mean(times.iter()));
-        let [inspected, kernel] = [&mut self.inspected, &mut self.kernel].map(|times| {
-            times.sort_unstable();
-            times[times.len() / 2]
-        });
+    fn judge(&self, spec: &str) -> (String, bool) {
+        let times = [&self.inspected, &self.kernel];
+        let [inspected, kernel] = times.map(|times| middle(times));
+        let medians = times.map(|times| median(times));
         let ratio = inspected.as_secs_f64() / kernel.as_secs_f64();
-        let Self { bytes, up, .. } = self;
-        let way = if *up { "up" } else { "down" };
+        let way = if self.up { "up" } else { "down" };
         let line = format!(
-            "{spec:<50} {bytes:>9} B {way:<4} {count:>3} times: inspected {inspected:>9.1?} kernel {kernel:>9.1?} ratio {ratio:.2} (means {means:.1?})"
+            "{spec:<50} {:>9} B {way:<4} {:>3} times: inspected {inspected:>9.1?} kernel {kernel:>9.1?} ratio {ratio:.2} (medians {medians:.1?})",
+            self.bytes,
+            self.kernel.len(),
         );
         (line, keeps(inspected, kernel))
     }
+}
+
+/// The geometric mean. What a transfer takes is a matter of factors: a loss before the window has opened costs several times
+/// what one after costs, which makes two heaps between which a median jumps, and a lost SYN costs a second, which a mean is
+/// mostly made of.
+fn middle(times: &[Duration]) -> Duration {
+    let count = f64::from(u32::try_from(times.len()).unwrap());
+    let sum: f64 = times.iter().map(|time| time.as_secs_f64().ln()).sum();
+    Duration::from_secs_f64((sum / count).exp())
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
 }
 
 /// Whether `inspected` is beside `kernel` as it should be.
@@ -242,8 +255,7 @@ fn compare_all(links: &[&str], sizes: &[usize], seeds: RangeInclusive<u64>, time
         for seed in seeds.clone() {
             run(&lab, spec, seed, times, &mut cells);
         }
-        let mut lines: Vec<(String, bool)> =
-            cells.iter_mut().map(|cell| cell.judge(spec)).collect();
+        let mut lines: Vec<(String, bool)> = cells.iter().map(|cell| cell.judge(spec)).collect();
         lines.push(judge_together(&cells, spec));
         for (line, kept) in lines {
             println!("{line}");
@@ -310,7 +322,7 @@ fn p99_transfers_over_every_other_bad_link_arrive_whole_in_the_kernels_time() {
 
 #[test]
 fn p99_transfers_over_a_link_that_does_all_of_it_arrive_whole_in_the_kernels_time() {
-    compare_all(&[MIXED], &[1, 64 * KIB, MIB], 1..=3, 3);
+    compare_all(&[MIXED], &[1, 64 * KIB], 1..=3, 3);
 }
 
 #[test]
