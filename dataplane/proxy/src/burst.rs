@@ -110,7 +110,7 @@ impl<B: PacketBuf> Worker<B> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn arrival(&self, segment: SegmentId, packet: B) -> Arrival<B> {
         let glance = glance(segment, packet.frame());
         let sought = match &glance {

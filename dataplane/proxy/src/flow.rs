@@ -190,12 +190,13 @@ impl<B> Flow<B> {
     }
 
     /// Reads the entry's first line, which every packet of this flow will read, for the cache.
-    pub(crate) fn warm(&self) {
-        black_box((self.alarm.at, self.queued));
+    pub(crate) fn warm(&self) -> u64 {
+        self.alarm.at.micros()
     }
 
     /// Reads one line of each place that the next packet will read behind that line, for the cache: what keeps a core waiting
     /// is where a place is, and this way it is told of all flows of a burst at once.
+    #[inline]
     pub(crate) fn warm_reach(&self, wheel: &TimerWheel<FlowId>) {
         match &self.state {
             State::Taken(session) => {
@@ -215,6 +216,7 @@ impl<B> Flow<B> {
     }
 
     /// Reads what the next packet will read beyond those lines, for the cache.
+    #[inline]
     pub(crate) fn warm_behind(&self) {
         match &self.state {
             State::Taken(session) => session.warm(),

@@ -5,7 +5,7 @@ use core::hint::black_box;
 use siphasher::sip::SipHasher13;
 use sluice_packet::FlowKey;
 
-use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN};
+use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN, WARM_FLOWS_MAX};
 
 mod id;
 mod index;
@@ -206,40 +206,36 @@ impl<V> FlowTable<V> {
         }
     }
 
-    /// Reads what lookups of the flows that `sought` finds in `batch` will read, then has `touch` read what the caller will
-    /// read of each value, `reach` a little of what lies behind it, and `follow` the rest. The reads of one step do not
-    /// depend on each other, so the cache misses of a whole batch overlap. Flows that are not there may be inserted: of those
-    /// that would make room for them, `leave` reads what their removal will.
+    /// Reads what lookups of the flows that `sought` finds in `batch` will read, and of each value what `touch` makes a number
+    /// of; then has `reach` read a little of what lies behind it, and `follow` the rest. The reads of one step do not depend on
+    /// each other, so the cache misses of a whole batch overlap. Flows that are not there may be inserted: of those that would
+    /// make room for them, `leave` reads what their removal will. What comes after the first [`WARM_FLOWS_MAX`] is left cold.
     pub fn warm<T>(
         &self,
         batch: &mut [T],
         sought: impl Fn(&mut T) -> Option<&mut Sought>,
-        touch: impl Fn(&V),
+        touch: impl Fn(&V) -> u64,
         reach: impl Fn(&V),
         follow: impl Fn(&V),
         leave: impl Fn(&V),
     ) {
+        let mut slots = [NONE; WARM_FLOWS_MAX];
+        let mut count = 0;
         let mut seen = 0;
-        for sought in batch.iter_mut().filter_map(&sought) {
+        for (hash, sought) in slots.iter_mut().zip(batch.iter_mut().filter_map(&sought)) {
+            *hash = sought.hash;
             seen ^= self.index.first(sought.hash).unwrap_or(NONE);
-        }
-        let mut strangers = 0;
-        for sought in batch.iter_mut().filter_map(&sought) {
-            sought.slot = self.index.slot(sought.hash, |_| true).unwrap_or(NONE);
-            match self.entries.get(sought.slot as usize) {
-                Some(entry) => {
-                    seen ^= entry.head.generation;
-                    entry.value.iter().for_each(&touch);
-                }
-                None => strangers += 1,
-            }
+            count += 1;
         }
         black_box(seen);
-        let value = |sought: &mut Sought| self.value(sought.slot);
-        let known = batch.iter_mut().filter_map(&sought).filter_map(value);
-        known.for_each(reach);
-        let known = batch.iter_mut().filter_map(&sought).filter_map(value);
-        known.for_each(follow);
+        let slots = slots.get_mut(..count).unwrap_or_default();
+        let mut strangers = 0;
+        for (slot, sought) in slots.iter_mut().zip(batch.iter_mut().filter_map(&sought)) {
+            *slot = self.index.slot(*slot, |_| true).unwrap_or(NONE);
+            sought.slot = *slot;
+            strangers += usize::from(*slot == NONE);
+        }
+        self.warm_slots(slots.iter().copied(), touch, reach, follow);
         if strangers > 0 && self.free.first == NONE {
             let oldest = self.places_of(self.evictable()).take(strangers);
             oldest.filter_map(|slot| self.value(slot)).for_each(leave);
@@ -250,19 +246,29 @@ impl<V> FlowTable<V> {
     pub fn warm_entries(
         &self,
         ids: impl Iterator<Item = FlowId> + Clone,
-        touch: impl Fn(&V),
+        touch: impl Fn(&V) -> u64,
+        reach: impl Fn(&V),
+        follow: impl Fn(&V),
+    ) {
+        self.warm_slots(ids.map(|id| id.index), touch, reach, follow);
+    }
+
+    /// Little is done between two reads: as many as the core has under way at a time overlap.
+    fn warm_slots(
+        &self,
+        slots: impl Iterator<Item = u32> + Clone,
+        touch: impl Fn(&V) -> u64,
         reach: impl Fn(&V),
         follow: impl Fn(&V),
     ) {
         let mut seen = 0;
-        for id in ids.clone() {
-            if let Some(entry) = self.entries.get(id.index as usize) {
-                seen ^= entry.head.generation;
-                entry.value.iter().for_each(&touch);
+        for slot in slots.clone() {
+            if let Some(Entry { head, value }) = self.entries.get(slot as usize) {
+                seen ^= u64::from(head.generation) ^ value.as_ref().map_or(0, &touch);
             }
         }
         black_box(seen);
-        let values = ids.filter_map(|id| self.value(id.index));
+        let values = slots.filter_map(|slot| self.value(slot));
         values.clone().for_each(reach);
         values.for_each(follow);
     }

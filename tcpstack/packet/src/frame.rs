@@ -57,7 +57,7 @@ pub fn parse(segment: SegmentId, frame: &[u8]) -> Frame {
 }
 
 /// [`parse`], without reading what few ask for.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn glance(segment: SegmentId, frame: &[u8]) -> Glance {
     match TcpHead::plain(segment, frame) {

@@ -1,5 +1,6 @@
 //! What names a flow.
 
+use core::hash::Hasher;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use siphasher::sip::SipHasher13;
@@ -60,7 +61,7 @@ impl FlowKey {
     }
 
     /// The same between IPv4 addresses, and whether `one` is the lower end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ipv4(
         segment: SegmentId,
         vlan: VlanStack,
@@ -86,7 +87,7 @@ impl FlowKey {
         Self::between(segment, vlan, V6, one, other)
     }
 
-    #[inline]
+    #[inline(always)]
     fn between(segment: SegmentId, vlan: VlanStack, v6: u64, one: End, other: End) -> (Self, bool) {
         let lower = one <= other;
         let (lo, hi) = if lower { (one, other) } else { (other, one) };
@@ -171,22 +172,36 @@ impl FlowKey {
     }
 
     /// A keyed hash of everything that two equal keys have in common. Every two keys that differ are two messages.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn hash(&self, keyed: &SipHasher13) -> u64 {
-        let [lo_high, lo_low, hi_high, hi_low] = self.ends;
-        if self.is_ipv6() {
-            let words = [lo_high, lo_low, hi_high, hi_low, self.way, self.ports];
-            keyed.hash(words.map(u64::to_le_bytes).as_flattened())
-        } else if self.way != 0 {
-            let words = [lo_high | hi_high >> 32, self.way, self.ports];
-            keyed.hash(words.map(u64::to_le_bytes).as_flattened())
-        } else {
-            // What is short goes into the block that ends every message.
-            let [a, b, c, d, e, f, g, h] = (lo_high | hi_high >> 32).to_le_bytes();
-            let [i, j, k, l, m, n, ..] = self.ports.to_le_bytes();
-            keyed.hash(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n])
+        if self.is_ipv6() || self.way != 0 {
+            return self.hash_long(keyed);
         }
+        // Addresses are a block; what else there is, six bytes, goes into the one that ends every message.
+        let mut hasher = *keyed;
+        hasher.write_u64(self.ipv4_ends());
+        hasher.write_u32((self.ports & 0xffff_ffff) as u32);
+        hasher.write_u16(self.segment().0);
+        hasher.finish()
+    }
+
+    #[inline(never)]
+    fn hash_long(&self, keyed: &SipHasher13) -> u64 {
+        let mut hasher = *keyed;
+        if self.is_ipv6() {
+            self.ends.iter().for_each(|word| hasher.write_u64(*word));
+        } else {
+            hasher.write_u64(self.ipv4_ends());
+        }
+        hasher.write_u64(self.way);
+        hasher.write_u64(self.ports);
+        hasher.finish()
+    }
+
+    const fn ipv4_ends(&self) -> u64 {
+        let [lower, _, higher, _] = self.ends;
+        lower | higher >> 32
     }
 
     /// Both addresses and both ports xored together in sixteen-bit words: all that a symmetric Toeplitz hash sees.

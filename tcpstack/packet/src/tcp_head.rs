@@ -14,6 +14,14 @@ use crate::{
     VlanStack,
 };
 
+const ETHERNET: u16 = length(ETHERNET_HEADER_BYTES);
+const IPV4: u16 = length(IPV4_HEADER_BYTES);
+const IPV6: u16 = length(IPV6_HEADER_BYTES);
+
+const fn length(bytes: usize) -> u16 {
+    (bytes as u64 & 0xffff) as u16
+}
+
 /// A TCP segment that was found in a frame, its lengths and addresses checked. What else its header says is
 /// [read](Self::read) when it is asked for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -44,29 +52,23 @@ pub(crate) struct Offsets {
 }
 
 impl Offsets {
-    /// Of a datagram at `start` of `total_len` bytes, its own header of `ip_len` included, whose TCP header says `data_offset`.
-    #[inline]
-    fn new(
-        link_len: usize,
-        start: usize,
-        (ip_len, total_len): (usize, usize),
-        data_offset: u8,
-    ) -> Result<Self, Opaque> {
-        let header_len = usize::from(data_offset >> 4) * 4;
-        if header_len < TCP_HEADER_BYTES {
+    /// Of a segment at `l4` whose header says `data_offset`, in a datagram that stands at `l3` and ends at `end`.
+    #[inline(always)]
+    fn new(link_len: u16, l3: u16, l4: u16, end: u32, data_offset: u8) -> Result<Self, Opaque> {
+        let words = data_offset >> 4;
+        if usize::from(words) * 4 < TCP_HEADER_BYTES {
             return Err(Opaque::BadHeader);
         }
-        if ip_len + header_len > total_len {
+        let payload_start = u32::from(l4) + u32::from(words) * 4;
+        if payload_start > end {
             return Err(Opaque::Truncated);
         }
-        let short = |offset: usize| u16::try_from(offset).map_err(|_| Opaque::BadHeader);
-        let long = |offset: usize| u32::try_from(offset).map_err(|_| Opaque::BadHeader);
         Ok(Self {
-            link_len: short(link_len)?,
-            l3: short(start)?,
-            l4: short(start + ip_len)?,
-            payload_start: long(start + ip_len + header_len)?,
-            payload_end: long(start + total_len)?,
+            link_len,
+            l3,
+            l4,
+            payload_start,
+            payload_end: end,
         })
     }
 }
@@ -126,7 +128,7 @@ struct Fields {
 }
 
 impl Fields {
-    #[inline]
+    #[inline(always)]
     const fn of(header: &[u8; TCP_HEADER_BYTES]) -> Self {
         Self {
             source: u16::from_be_bytes([header[0], header[1]]),
@@ -146,17 +148,17 @@ impl Fields {
 impl TcpHead {
     /// The commonest frame, looked at once: a whole segment in an IP header without options or extension headers, in no
     /// tunnel. None for any other, and for one with something wrong: [`parse`](crate::parse) says what it is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn plain(segment: SegmentId, frame: &[u8]) -> Option<Self> {
         let (vlan, start, ipv6) = match be16(frame, ETHERNET_HEADER_BYTES - 2).ok()? {
-            ETHERTYPE_IPV4 => (VlanStack::UNTAGGED, ETHERNET_HEADER_BYTES, false),
-            ETHERTYPE_IPV6 => (VlanStack::UNTAGGED, ETHERNET_HEADER_BYTES, true),
+            ETHERTYPE_IPV4 => (VlanStack::UNTAGGED, ETHERNET, false),
+            ETHERTYPE_IPV6 => (VlanStack::UNTAGGED, ETHERNET, true),
             _ => {
                 let link = Link::parse(frame).ok()?;
-                (link.vlan, link.len, link.ipv6)
+                (link.vlan, u16::try_from(link.len).ok()?, link.ipv6)
             }
         };
-        let datagram = frame.get(start..)?;
+        let datagram = frame.get(usize::from(start)..)?;
         if ipv6 {
             Self::in_ipv6(segment, vlan, start, datagram)
         } else {
@@ -164,17 +166,18 @@ impl TcpHead {
         }
     }
 
-    #[inline]
-    fn in_ipv4(segment: SegmentId, vlan: VlanStack, start: usize, datagram: &[u8]) -> Option<Self> {
+    #[inline(always)]
+    fn in_ipv4(segment: SegmentId, vlan: VlanStack, start: u16, datagram: &[u8]) -> Option<Self> {
         const VERSION_AND_LENGTH: u8 = 0x45;
         const MORE_FRAGMENTS_AND_OFFSET: u16 = 0x3fff;
         let (ip, tcp) = datagram.split_first_chunk::<IPV4_HEADER_BYTES>()?;
         let tcp = Fields::of(tcp.first_chunk()?);
-        let total_len = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
+        let total_len = u16::from_be_bytes([ip[2], ip[3]]);
+        let end = u32::from(start) + u32::from(total_len);
         if ip[0] != VERSION_AND_LENGTH
             || u16::from_be_bytes([ip[6], ip[7]]) & MORE_FRAGMENTS_AND_OFFSET != 0
             || ip[9] != PROTOCOL_TCP
-            || total_len > datagram.len()
+            || usize::from(total_len) > datagram.len()
         {
             return None;
         }
@@ -187,10 +190,10 @@ impl TcpHead {
             return None;
         }
         let (key, from_lower) = FlowKey::ipv4(segment, vlan, source, destination);
-        let lengths = (IPV4_HEADER_BYTES, total_len);
+        let l4 = start + IPV4;
         Some(Self {
             key,
-            at: Offsets::new(start, start, lengths, tcp.data_offset).ok()?,
+            at: Offsets::new(start, start, l4, end, tcp.data_offset).ok()?,
             seq: tcp.seq,
             ack: tcp.ack,
             flags: tcp.flags,
@@ -200,14 +203,18 @@ impl TcpHead {
         })
     }
 
-    #[inline]
-    fn in_ipv6(segment: SegmentId, vlan: VlanStack, start: usize, datagram: &[u8]) -> Option<Self> {
+    #[inline(never)]
+    fn in_ipv6(segment: SegmentId, vlan: VlanStack, start: u16, datagram: &[u8]) -> Option<Self> {
         let (ip, tcp) = datagram.split_first_chunk::<IPV6_HEADER_BYTES>()?;
         let tcp = Fields::of(tcp.first_chunk()?);
         let (&source, rest) = ip.get(8..)?.split_first_chunk::<16>()?;
         let &destination = rest.first_chunk::<16>()?;
-        let total_len = IPV6_HEADER_BYTES + usize::from(u16::from_be_bytes([ip[4], ip[5]]));
-        if ip[0] >> 4 != 6 || ip[6] != PROTOCOL_TCP || total_len > datagram.len() {
+        let payload_len = u16::from_be_bytes([ip[4], ip[5]]);
+        let end = u32::from(start) + u32::from(IPV6) + u32::from(payload_len);
+        if ip[0] >> 4 != 6
+            || ip[6] != PROTOCOL_TCP
+            || IPV6_HEADER_BYTES + usize::from(payload_len) > datagram.len()
+        {
             return None;
         }
         let (source, destination) = ((source, tcp.source), (destination, tcp.destination));
@@ -217,10 +224,10 @@ impl TcpHead {
             return None;
         }
         let (key, from_lower) = FlowKey::ipv6(segment, vlan, source, destination);
-        let lengths = (IPV6_HEADER_BYTES, total_len);
+        let l4 = start + IPV6;
         Some(Self {
             key,
-            at: Offsets::new(start, start, lengths, tcp.data_offset).ok()?,
+            at: Offsets::new(start, start, l4, end, tcp.data_offset).ok()?,
             seq: tcp.seq,
             ack: tcp.ack,
             flags: tcp.flags,
@@ -245,12 +252,10 @@ impl TcpHead {
             .and_then(|bytes| bytes.first_chunk::<TCP_HEADER_BYTES>())
             .ok_or(Opaque::Truncated)?;
         let tcp = Fields::of(tcp);
-        let at = Offsets::new(
-            link_len,
-            start,
-            (ip.header_len, ip.total_len),
-            tcp.data_offset,
-        )?;
+        let short = |offset: usize| u16::try_from(offset).map_err(|_| Opaque::BadHeader);
+        let end = u32::try_from(start + ip.total_len).map_err(|_| Opaque::BadHeader)?;
+        let (l3, l4) = (short(start)?, short(start + ip.header_len)?);
+        let at = Offsets::new(short(link_len)?, l3, l4, end, tcp.data_offset)?;
         let source = SocketAddr::new(ip.source, tcp.source);
         let destination = SocketAddr::new(ip.destination, tcp.destination);
         if source == destination {

@@ -38,7 +38,10 @@ fn in_found_changed_and_out() {
     table.warm(
         &mut batch,
         Option::as_mut,
-        |value| add(&touched, value),
+        |value| {
+            add(&touched, value);
+            0
+        },
         |value| add(&reached, value),
         |value| add(&followed, value),
         |_| panic!("there is room for the other one"),
@@ -51,7 +54,10 @@ fn in_found_changed_and_out() {
     assert_eq!(table.find(stranger, &key(6)), None);
     table.warm_entries(
         [id].into_iter(),
-        |value| add(&touched, value),
+        |value| {
+            add(&touched, value);
+            0
+        },
         |value| add(&reached, value),
         |value| add(&followed, value),
     );
@@ -93,7 +99,7 @@ fn those_that_would_make_room_are_warmed_and_no_others() {
     table.warm(
         &mut batch,
         |sought| Some(sought),
-        |_| {},
+        |_| 0,
         |_| {},
         |_| {},
         leave,
