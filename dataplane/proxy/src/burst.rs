@@ -19,16 +19,23 @@ pub(crate) struct Arrival<B> {
     /// Until it is worked off.
     packet: Option<B>,
     glance: Glance,
+    /// Of the segment, if it is one.
+    head: TcpHead,
     /// None where no flow in the table can be its, and none begins with it.
     sought: Option<Sought>,
 }
 
 impl<B> Arrival<B> {
+    /// A place for one.
+    pub(crate) const NONE: Self = Self {
+        packet: None,
+        glance: Glance::Rare,
+        head: TcpHead::NONE,
+        sought: None,
+    };
+
     fn tcp(&self) -> Option<&TcpHead> {
-        match &self.glance {
-            Glance::Tcp(head) => Some(head),
-            Glance::Other(_) | Glance::Rare => None,
-        }
+        matches!(self.glance, Glance::Tcp).then_some(&self.head)
     }
 
     /// Whether `next` may go on where this one ends: the same end of the same connection sent it, and it opens none.
@@ -74,24 +81,29 @@ impl<B: PacketBuf> Worker<B> {
         out: &mut impl Output<B>,
     ) {
         let mut packets = packets.into_iter();
-        // It comes back empty, with its memory.
+        // It comes back with its places empty.
         let mut burst = core::mem::take(&mut self.burst);
         let mut passed = Passed::default();
         loop {
-            let arrived = packets.by_ref().take(BURST_PACKETS_MAX);
-            burst.extend(arrived.map(|packet| self.arrival(segment, packet)));
-            if burst.is_empty() {
+            let mut count = 0;
+            // A place comes first: no packet is taken that has none.
+            for (arrival, packet) in burst.iter_mut().zip(packets.by_ref()) {
+                self.look_at(segment, packet, arrival);
+                count += 1;
+            }
+            let arrived = burst.get_mut(..count).unwrap_or_default();
+            if arrived.is_empty() {
                 break;
             }
             self.table.warm(
-                &mut burst,
+                arrived,
                 |arrival| arrival.sought.as_mut(),
                 Flow::warm,
                 |flow| flow.warm_reach(&self.wheel),
                 Flow::warm_behind,
                 |flow| flow.warm_to_leave(&self.wheel),
             );
-            let mut rest = burst.as_mut_slice();
+            let mut rest = arrived;
             while !rest.is_empty() {
                 let (train, behind) = rest.split_at_mut(train_len(rest));
                 if train.len() == 1 || !self.on_train(from, train, now, out) {
@@ -101,7 +113,6 @@ impl<B: PacketBuf> Worker<B> {
                 }
                 rest = behind;
             }
-            burst.clear();
         }
         self.burst = burst;
         if passed.packets > 0 {
@@ -111,22 +122,13 @@ impl<B: PacketBuf> Worker<B> {
     }
 
     #[inline(always)]
-    fn arrival(&self, segment: SegmentId, packet: B) -> Arrival<B> {
-        let glance = glance(segment, packet.frame());
-        let sought = match &glance {
-            Glance::Tcp(TcpHead { key, .. })
-                if self.ports.contains(key.lower_port())
-                    || self.ports.contains(key.higher_port()) =>
-            {
-                Some(self.table.seek(key))
-            }
-            _ => None,
-        };
-        Arrival {
-            packet: Some(packet),
-            glance,
-            sought,
-        }
+    fn look_at(&self, segment: SegmentId, packet: B, arrival: &mut Arrival<B>) {
+        arrival.glance = glance(segment, packet.frame(), &mut arrival.head);
+        let key = &arrival.head.key;
+        let watched = matches!(arrival.glance, Glance::Tcp)
+            && (self.ports.contains(key.lower_port()) || self.ports.contains(key.higher_port()));
+        arrival.sought = watched.then(|| self.table.seek(key));
+        arrival.packet = Some(packet);
     }
 
     #[inline]
@@ -142,8 +144,9 @@ impl<B: PacketBuf> Worker<B> {
             return;
         };
         match (&arrival.glance, arrival.sought) {
-            (Glance::Tcp(_), None) => passed.forward(segment, from.other(), packet, out),
-            (Glance::Tcp(head), Some(sought)) => {
+            (Glance::Tcp, None) => passed.forward(segment, from.other(), packet, out),
+            (Glance::Tcp, Some(sought)) => {
+                let head = &arrival.head;
                 let found = self.table.find_mut(sought, &head.key);
                 let mut known = None;
                 if let Some((id, flow)) = found {
@@ -194,12 +197,7 @@ impl<B: PacketBuf> Worker<B> {
             return false;
         }
         for arrival in train.iter_mut() {
-            let bad = |packet: &mut B| {
-                let Glance::Tcp(head) = &arrival.glance else {
-                    return true;
-                };
-                !head.intact(packet)
-            };
+            let bad = |packet: &mut B| !arrival.head.intact(packet);
             if let Some(packet) = arrival.packet.take_if(bad) {
                 out.count(Counter::ChecksumErrors, 1);
                 out.discard(packet, DropReason::BadChecksum);

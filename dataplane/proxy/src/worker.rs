@@ -69,7 +69,7 @@ pub struct Worker<B> {
     pub(crate) table: FlowTable<Flow<Packet<B>>>,
     pub(crate) fragments: Reassembler<B>,
     pub(crate) shared: Shared,
-    /// Where a burst is parsed into; empty between two of them.
+    /// Where a burst is looked at; without packets between two of them.
     pub(crate) burst: Vec<Arrival<B>>,
     pub(crate) generation: Option<Arc<Generation>>,
     /// Every port that a generation looked at since the table was last empty: each flow in it has one of them.
@@ -107,7 +107,7 @@ impl<B: PacketBuf> Worker<B> {
                 thresholds: None,
                 degraded: Degraded::default(),
             },
-            burst: Vec::with_capacity(BURST_PACKETS_MAX),
+            burst: (0..BURST_PACKETS_MAX).map(|_| Arrival::NONE).collect(),
             generation: None,
             ports: PortSet::new(),
             wheel: TimerWheel::new(settings.now, settings.flows_max),

@@ -26,11 +26,11 @@ pub enum Frame {
     Other(Opaque),
 }
 
-/// What a frame is as far as most need it, found once per packet.
+/// What a frame is, before it is read.
 #[derive(Copy, Clone, Debug)]
 pub enum Glance {
-    /// A whole TCP segment, as [`Frame::Tcp`].
-    Tcp(TcpHead),
+    /// A whole TCP segment, as [`Frame::Tcp`]; its head was found.
+    Tcp,
     /// Anything that is forwarded at layer 2, as [`Frame::Other`].
     Other(Opaque),
     /// A fragment or an ICMP error: [`parse`] says more.
@@ -48,7 +48,11 @@ pub(crate) struct Place {
 /// Finds out what `frame`, seen on `segment`, is. Never fails and never allocates, whatever the bytes are.
 #[must_use]
 pub fn parse(segment: SegmentId, frame: &[u8]) -> Frame {
-    match find(segment, frame) {
+    let mut head = TcpHead::NONE;
+    if TcpHead::plain(segment, frame, &mut head).is_some() {
+        return Frame::Tcp(head.read(frame));
+    }
+    match look(segment, frame) {
         Ok(Found::Tcp(head)) => Frame::Tcp(head.read(frame)),
         Ok(Found::Fragment(fragment)) => Frame::Fragment(fragment),
         Ok(Found::IcmpError(error)) => Frame::IcmpError(error),
@@ -56,17 +60,26 @@ pub fn parse(segment: SegmentId, frame: &[u8]) -> Frame {
     }
 }
 
-/// [`parse`], without reading what few ask for.
+/// [`parse`], without reading what few ask for. What is found of a segment goes into `head`, in place: copying it would take
+/// as long as finding it.
 #[inline(always)]
 #[must_use]
-pub fn glance(segment: SegmentId, frame: &[u8]) -> Glance {
-    match TcpHead::plain(segment, frame) {
-        Some(head) => Glance::Tcp(head),
-        None => match look(segment, frame) {
-            Ok(Found::Tcp(head)) => Glance::Tcp(head),
-            Ok(Found::Fragment(_) | Found::IcmpError(_)) => Glance::Rare,
-            Err(why) => Glance::Other(why),
-        },
+pub fn glance(segment: SegmentId, frame: &[u8], head: &mut TcpHead) -> Glance {
+    match TcpHead::plain(segment, frame, head) {
+        Some(()) => Glance::Tcp,
+        None => look_again(segment, frame, head),
+    }
+}
+
+#[inline(never)]
+fn look_again(segment: SegmentId, frame: &[u8], head: &mut TcpHead) -> Glance {
+    match look(segment, frame) {
+        Ok(Found::Tcp(found)) => {
+            *head = found;
+            Glance::Tcp
+        }
+        Ok(Found::Fragment(_) | Found::IcmpError(_)) => Glance::Rare,
+        Err(why) => Glance::Other(why),
     }
 }
 
@@ -74,13 +87,6 @@ enum Found {
     Tcp(TcpHead),
     Fragment(FragmentFrame),
     IcmpError(IcmpError),
-}
-
-fn find(segment: SegmentId, frame: &[u8]) -> Result<Found, Opaque> {
-    match TcpHead::plain(segment, frame) {
-        Some(head) => Ok(Found::Tcp(head)),
-        None => look(segment, frame),
-    }
 }
 
 fn look(segment: SegmentId, frame: &[u8]) -> Result<Found, Opaque> {

@@ -43,6 +43,13 @@ pub struct FlowKey {
 const V6: u64 = 1 << 48;
 
 impl FlowKey {
+    /// Of no flow.
+    pub(crate) const NONE: Self = Self {
+        ends: [0; 4],
+        way: 0,
+        ports: 0,
+    };
+
     /// The key of the flow between `one` and `other`, which are of the same family, in no tunnel.
     #[must_use]
     pub fn new(segment: SegmentId, vlan: VlanStack, one: SocketAddr, other: SocketAddr) -> Self {

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::{FlowKey, FragmentKey, Frame, Glance, SegmentId, glance, parse};
+use crate::{FlowKey, FragmentKey, Frame, Glance, SegmentId, TcpHead, glance, parse};
 
 /// The Toeplitz key that gives both directions of a flow one hash: 0x6d5a over and over (Woo and Park, "Scalable TCP
 /// Session Monitoring with Symmetric Receive-side Scaling"). What ports are programmed with.
@@ -90,8 +90,9 @@ impl CoreSpread {
     /// The core of the frame with these bytes, seen on `segment`: as [`owner`](Self::owner).
     #[must_use]
     pub fn owner_of(self, segment: SegmentId, frame: &[u8]) -> Option<u16> {
-        match glance(segment, frame) {
-            Glance::Tcp(head) => Some(self.core_of(symmetric_hash(&head.key))),
+        let mut head = TcpHead::NONE;
+        match glance(segment, frame, &mut head) {
+            Glance::Tcp => Some(self.core_of(symmetric_hash(&head.key))),
             Glance::Other(_) => None,
             Glance::Rare => self.owner(&parse(segment, frame)),
         }

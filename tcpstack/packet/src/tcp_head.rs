@@ -146,10 +146,28 @@ impl Fields {
 }
 
 impl TcpHead {
-    /// The commonest frame, looked at once: a whole segment in an IP header without options or extension headers, in no
-    /// tunnel. None for any other, and for one with something wrong: [`parse`](crate::parse) says what it is.
+    /// Of no segment: a place to find one into.
+    pub const NONE: Self = Self {
+        key: FlowKey::NONE,
+        at: Offsets {
+            link_len: 0,
+            l3: 0,
+            l4: 0,
+            payload_start: 0,
+            payload_end: 0,
+        },
+        seq: SeqNum(0),
+        ack: SeqNum(0),
+        flags: TcpFlags::NONE,
+        from_lower: false,
+        ttl: 0,
+        traffic_class: 0,
+    };
+
+    /// Finds the commonest frame's head, looking once: a whole segment in an IP header without options or extension headers,
+    /// in no tunnel. None for any other, and for one with something wrong: [`parse`](crate::parse) says what it is.
     #[inline(always)]
-    pub(crate) fn plain(segment: SegmentId, frame: &[u8]) -> Option<Self> {
+    pub(crate) fn plain(segment: SegmentId, frame: &[u8], head: &mut Self) -> Option<()> {
         let (vlan, start, ipv6) = match be16(frame, ETHERNET_HEADER_BYTES - 2).ok()? {
             ETHERTYPE_IPV4 => (VlanStack::UNTAGGED, ETHERNET, false),
             ETHERTYPE_IPV6 => (VlanStack::UNTAGGED, ETHERNET, true),
@@ -160,14 +178,14 @@ impl TcpHead {
         };
         let datagram = frame.get(usize::from(start)..)?;
         if ipv6 {
-            Self::in_ipv6(segment, vlan, start, datagram)
+            head.put_ipv6((segment, vlan), start, datagram)
         } else {
-            Self::in_ipv4(segment, vlan, start, datagram)
+            head.put_ipv4((segment, vlan), start, datagram)
         }
     }
 
     #[inline(always)]
-    fn in_ipv4(segment: SegmentId, vlan: VlanStack, start: u16, datagram: &[u8]) -> Option<Self> {
+    fn put_ipv4(&mut self, way: (SegmentId, VlanStack), start: u16, datagram: &[u8]) -> Option<()> {
         const VERSION_AND_LENGTH: u8 = 0x45;
         const MORE_FRAGMENTS_AND_OFFSET: u16 = 0x3fff;
         let (ip, tcp) = datagram.split_first_chunk::<IPV4_HEADER_BYTES>()?;
@@ -189,22 +207,24 @@ impl TcpHead {
         if !possible(source.0) || !possible(destination.0) || source == destination {
             return None;
         }
-        let (key, from_lower) = FlowKey::ipv4(segment, vlan, source, destination);
+        let (key, from_lower) = FlowKey::ipv4(way.0, way.1, source, destination);
         let l4 = start + IPV4;
-        Some(Self {
+        let at = Offsets::new(start, start, l4, end, tcp.data_offset).ok()?;
+        *self = Self {
             key,
-            at: Offsets::new(start, start, l4, end, tcp.data_offset).ok()?,
+            at,
             seq: tcp.seq,
             ack: tcp.ack,
             flags: tcp.flags,
             from_lower,
             ttl: ip[8],
             traffic_class: ip[1],
-        })
+        };
+        Some(())
     }
 
     #[inline(never)]
-    fn in_ipv6(segment: SegmentId, vlan: VlanStack, start: u16, datagram: &[u8]) -> Option<Self> {
+    fn put_ipv6(&mut self, way: (SegmentId, VlanStack), start: u16, datagram: &[u8]) -> Option<()> {
         let (ip, tcp) = datagram.split_first_chunk::<IPV6_HEADER_BYTES>()?;
         let tcp = Fields::of(tcp.first_chunk()?);
         let (&source, rest) = ip.get(8..)?.split_first_chunk::<16>()?;
@@ -223,18 +243,20 @@ impl TcpHead {
         if !possible(source.0) || !possible(destination.0) || source == destination {
             return None;
         }
-        let (key, from_lower) = FlowKey::ipv6(segment, vlan, source, destination);
+        let (key, from_lower) = FlowKey::ipv6(way.0, way.1, source, destination);
         let l4 = start + IPV6;
-        Some(Self {
+        let at = Offsets::new(start, start, l4, end, tcp.data_offset).ok()?;
+        *self = Self {
             key,
-            at: Offsets::new(start, start, l4, end, tcp.data_offset).ok()?,
+            at,
             seq: tcp.seq,
             ack: tcp.ack,
             flags: tcp.flags,
             from_lower,
             ttl: ip[7],
             traffic_class: ip[0] << 4 | ip[1] >> 4,
-        })
+        };
+        Some(())
     }
 
     /// Finds the segment of `frame` whose IP header `ip` stands at `start`. `traffic_class` is what its receiver gets.
