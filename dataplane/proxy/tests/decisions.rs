@@ -436,22 +436,26 @@ fn e105_a_bad_checksum_never_enters_an_inspected_stream() {
 
 #[test]
 fn f138_a_session_keeps_the_generation_it_began_under() {
-    let case = Case::new();
-    let mut world = case.world(case.client(), App::server(&case.good(), &[], 10_000, REPLY));
-    world.run(Duration::from_secs(1));
-    let renamed = case
-        .settings
-        .profile
-        .replace("name = \"outbound\"", "name = \"renamed\"");
-    world.adopt(&Settings {
-        profile: renamed,
-        ..Settings::default()
-    });
-    world.client.abort();
-    world.run(LONG);
-    let event = world.event();
-    assert_eq!((event.policy.as_str(), event.generation), ("outbound", 1));
-    assert_eq!(event.ended, EndReason::ClientReset);
+    // Another profile's name; and a profile that does not look at the session's port any more.
+    for (before, after) in [
+        ("name = \"outbound\"", "name = \"renamed\""),
+        ("detection_ports = [443]", "detection_ports = [8443]"),
+    ] {
+        let case = Case::new();
+        let server = App::server(&case.good(), &[], 10_000, REPLY);
+        let mut world = case.world(case.client(), server);
+        world.bursts = true;
+        world.run(Duration::from_secs(1));
+        world.adopt(&Settings {
+            profile: case.settings.profile.replace(before, after),
+            ..Settings::default()
+        });
+        world.client.abort();
+        world.run(LONG);
+        let event = world.event();
+        assert_eq!((event.policy.as_str(), event.generation), ("outbound", 1));
+        assert_eq!(event.ended, EndReason::ClientReset);
+    }
 }
 
 #[test]
