@@ -318,7 +318,9 @@ impl Observer {
             }
             // A repeated SYN may drop options (RFC 7323 3.2, and ECN by RFC 3168 6.1.1.1), and one with another sequence
             // number is another attempt. Either way the last one stands; a SYN-ACK for an earlier one matches nothing.
-            self.originator = syn_record(tcp, bytes, self.after_micros(now))?;
+            let mut record = syn_record(tcp, bytes, self.after_micros(now))?;
+            record.stamped_not_before(&self.originator);
+            self.originator = record;
             self.learn_outer(Role::Originator, tcp, bytes);
             return Ok(Observation::Handshaking);
         }
@@ -546,7 +548,9 @@ impl Observer {
             return;
         };
         let record = self.record_mut(from);
-        if SeqNum(timestamps.value).ge(SeqNum(record.timestamp)) {
+        // Of several with one value the first counts: which of them is echoed is not known, and a round trip that comes out too
+        // short would have a half repeat too early.
+        if SeqNum(timestamps.value).gt(SeqNum(record.timestamp)) {
             record.timestamp = timestamps.value;
             record.timestamp_after_micros = after_micros;
         }

@@ -260,7 +260,10 @@ impl ReceiveSpace {
     /// Remembers that `start..end` came again.
     pub(crate) fn note_duplicate(&mut self, start: SeqNum, end: SeqNum) {
         self.duplicate = Some((start, end));
-        self.closely = limits::ACKNOWLEDGED_CLOSELY_SEGMENTS;
+        // Of what is further behind than any window, anybody can send a copy: it tells nothing of the path.
+        if self.next().distance(start).unsigned_abs() <= self.window_max {
+            self.closely = limits::ACKNOWLEDGED_CLOSELY_SEGMENTS;
+        }
     }
 
     /// Whether an acknowledgement is owed that the next segment's is no substitute for.

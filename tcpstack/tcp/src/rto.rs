@@ -98,7 +98,7 @@ impl RtoEstimator {
         //# (5.7) If the timer expires awaiting the ACK of a SYN segment and the TCP implementation is using an RTO less than 3
         //# seconds, the RTO MUST be re-initialized to 3 seconds when data transmission begins (i.e., after the three-way
         //# handshake completes).
-        // A round trip measured since, by the timestamp that tells which SYN was answered, says more.
+        // We deviate: a round trip measured since, by the timestamp that tells which SYN was answered, says more.
         self.syn_lost = true;
         self.backoff = 0;
     }

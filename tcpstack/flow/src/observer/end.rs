@@ -72,6 +72,14 @@ impl EndRecord {
         self.has(TIMESTAMPS) && echo == Some(self.timestamp)
     }
 
+    /// Of copies of one SYN with the same timestamp the first counts.
+    pub(super) fn stamped_not_before(&mut self, before: &Self) {
+        let stamped = self.has(TIMESTAMPS) && before.has(TIMESTAMPS);
+        if stamped && self.next == before.next && self.timestamp == before.timestamp {
+            self.timestamp_after_micros = before.timestamp_after_micros;
+        }
+    }
+
     pub(super) fn round_trip(&self) -> Option<Duration> {
         let micros = u64::from(self.round_trip) * u64::from(ROUND_TRIP_STEP_MICROS);
         (self.round_trip != UNTIMED).then(|| Duration::from_micros(micros))

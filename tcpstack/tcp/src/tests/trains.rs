@@ -238,6 +238,17 @@ fn p98_every_duplicate_that_comes_in_one_train_is_reported() {
     );
 }
 
+#[test]
+fn p98_a_copy_from_far_behind_the_window_is_no_sign_of_loss() {
+    for (copy, acknowledged) in [(0, 8), (-1_000_000_000, 1)] {
+        let mut script = Script::of(takeover(), Config::default());
+        acknowledgements(&mut script, &[0, 1_000]);
+        acknowledgements(&mut script, &[copy]);
+        let train: Vec<i32> = (2..18).map(|index| index * 1_000).collect();
+        assert_eq!(acknowledgements(&mut script, &train).len(), acknowledged);
+    }
+}
+
 /// One segment of a train: mostly the next one, now and then something else.
 #[derive(Clone, Debug)]
 struct Car {
