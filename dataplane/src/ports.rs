@@ -241,7 +241,8 @@ impl Ports {
     }
 }
 
-/// The ports do the spreading only if each offers a queue per core and hashes TCP of both versions.
+/// The ports do the spreading only if each offers a queue per core, names every core in its table and hashes TCP of
+/// both versions.
 fn spread(infos: &[&PortInfo], cores: usize) -> Spread {
     if cores <= 1 {
         return Spread::OneCore;
@@ -257,9 +258,12 @@ fn spread(infos: &[&PortInfo], cores: usize) -> Spread {
     // Every table is of a power of two, so the smallest divides them all; a port that does not say follows its own.
     let tables = infos.iter().map(|info| info.rss.table_entries);
     let smallest = tables.filter(|entries| *entries > 0).min();
-    Spread::ByPorts {
-        entries: smallest.unwrap_or(SPREAD_ENTRIES_DEFAULT),
+    let entries = smallest.unwrap_or(SPREAD_ENTRIES_DEFAULT);
+    if usize::from(entries) < cores {
+        // Some cores would get nothing.
+        return Spread::InSoftware;
     }
+    Spread::ByPorts { entries }
 }
 
 /// Bytes of each frame in the rings of an `AF_PACKET` port, the kernel's header among them. The driver takes the rings for one

@@ -105,6 +105,11 @@ fn e111_each_port_that_spreads_flows_has_their_cores_in_its_table() {
     for port in &ports.running {
         assert_eq!(port.handle.rss_table().expect("it has one"), expected);
     }
+    // A table without an entry for each core would leave some without flows.
+    let port = Port::attach(&eal, "net_null2,no-rx=1").expect("a port");
+    let info = port.info().expect("what it can do");
+    assert_eq!(spread(&[&info], 128), Spread::ByPorts { entries: 128 });
+    assert_eq!(spread(&[&info], 129), Spread::InSoftware);
 }
 
 #[test]

@@ -41,6 +41,16 @@ pub struct LinkHeader {
     len: usize,
 }
 
+impl LinkHeader {
+    fn push<const BYTES: usize>(&mut self, field: [u8; BYTES]) {
+        let rest = self.bytes.get_mut(self.len..);
+        if let Some(place) = rest.and_then(<[u8]>::first_chunk_mut) {
+            *place = field;
+            self.len += BYTES;
+        }
+    }
+}
+
 impl Deref for LinkHeader {
     type Target = [u8];
 
@@ -153,30 +163,24 @@ impl LinkTemplate {
     /// Ethernet addresses, tags and type, as on the wire.
     #[must_use]
     pub fn header(&self) -> LinkHeader {
-        let mut bytes = [0; LINK_HEADER_BYTES_MAX];
-        let tags = self.tags.iter().take(self.tag_count()).zip(1..);
-        let tags = tags.flat_map(|(tci, at)| {
+        let mut header = LinkHeader {
+            bytes: [0; LINK_HEADER_BYTES_MAX],
+            len: 0,
+        };
+        header.push(self.addresses);
+        for (tci, at) in self.tags.iter().take(self.tag_count()).zip(1..) {
             let kind = self.shape >> (SHAPE_TYPE_BITS * at) & SHAPE_TAGS;
             let kind = TAG_TYPES.get(usize::from(kind)).copied().unwrap_or(0);
-            kind.to_be_bytes().into_iter().chain(*tci)
-        });
+            header.push(kind.to_be_bytes());
+            header.push(*tci);
+        }
         let ethertype = if self.shape & SHAPE_IPV6 == 0 {
             ETHERTYPE_IPV4
         } else {
             ETHERTYPE_IPV6
         };
-        let header = self
-            .addresses
-            .into_iter()
-            .chain(tags)
-            .chain(ethertype.to_be_bytes());
-        for (to, from) in bytes.iter_mut().zip(header) {
-            *to = from;
-        }
-        LinkHeader {
-            bytes,
-            len: self.header_bytes(),
-        }
+        header.push(ethertype.to_be_bytes());
+        header
     }
 
     /// Bytes of [`header`](Self::header).
