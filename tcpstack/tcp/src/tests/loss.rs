@@ -237,6 +237,44 @@ fn a_loss_halves_the_window_and_a_timeout_starts_over() {
 }
 
 #[test]
+fn p98_acknowledgements_that_come_together_make_no_window_look_smaller_to_cubic() {
+    //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
+    //= type=test
+    //# Some implementations of CUBIC currently use _cwnd_ instead of _flight_size_ when calculating a new _ssthresh_.
+    //# Implementations that use _cwnd_ MUST use other measures to prevent _cwnd_ from growing when the volume of bytes in
+    //# flight is smaller than _cwnd_.
+    use CongestionAlgorithm::{Cubic, NewReno};
+    for (congestion, filled, segments) in [
+        (Cubic, true, 11),
+        (Cubic, false, 3),
+        (NewReno, true, 3),
+        (NewReno, false, 3),
+    ] {
+        let config = Config {
+            congestion,
+            ..Config::default()
+        };
+        let mut script = in_flight(takeover(), config);
+        if filled {
+            script.send(50_000);
+            script.nothing();
+        }
+        script.ack(7_000);
+        script.ack_sack(7_000, &[(8_000, 11_000)]);
+        let mut sent = script.spans();
+        assert_eq!(sent.remove(0), (7_000, 1_000));
+        script.wait(50);
+        if !filled {
+            script.send(50_000);
+        }
+        sent.extend(script.spans());
+        script.ack(11_000);
+        sent.extend(script.spans());
+        assert_eq!(sent.len(), segments, "{congestion:?} {filled} {sent:?}");
+    }
+}
+
+#[test]
 fn p84_a_partly_acknowledged_segment_is_repeated_from_there() {
     let mut script = Script::new();
     script.send(1_000);

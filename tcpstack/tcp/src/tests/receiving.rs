@@ -269,7 +269,8 @@ fn p97_the_clock_of_the_other_end_goes_on_and_the_peers_value_is_echoed() {
     //# SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent
     //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
     //= type=test
-    //# the TSopt MUST be sent in every non-<RST> segment for the duration of the connection
+    //# Once TSopt has been successfully negotiated, that is both <SYN> and <SYN,ACK> contain TSopt, the TSopt MUST be sent
+    //# in every non-<RST> segment for the duration of the connection
     let mut script = Script::of(with_timestamps(), Config::default());
     script.wait(250);
     script.timestamp = Some(Timestamps {
