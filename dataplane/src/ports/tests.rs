@@ -71,8 +71,7 @@ fn ports_without_receive_side_scaling_are_spread_in_software() {
     assert_eq!(spread(&[&plain, &plain], 2), Spread::InSoftware);
 }
 
-#[test]
-fn e111_each_port_that_spreads_flows_has_their_cores_in_its_table() {
+fn machine() -> (Eal, Mempool) {
     let config = EalConfig {
         memory_mib: 64,
         hugepages: Huge::Off,
@@ -80,17 +79,29 @@ fn e111_each_port_that_spreads_flows_has_their_cores_in_its_table() {
     };
     let eal = Eal::init(&config).expect("the EAL");
     let pool = Mempool::new(&eal, "test", 4_095, 0, 2_176, None).expect("a pool");
-    let plan = |number: u16, side| PortPlan {
-        name: format!("vdev:net_null{number}"),
-        devargs: format!("net_null{number},no-rx=1"),
+    (eal, pool)
+}
+
+fn plan(segment: u16, side: Side, devargs: &str) -> PortPlan {
+    PortPlan {
+        name: format!("vdev:{devargs}"),
+        devargs: devargs.to_owned(),
         resource: None,
         pci: None,
         mtu_bytes: 1_500,
-        segment_name: "one".to_owned(),
-        segment: SegmentId(0),
+        segment_name: format!("segment-{segment}"),
+        segment: SegmentId(segment),
         side,
-    };
-    let plans = [plan(0, Side::A), plan(1, Side::B)];
+    }
+}
+
+#[test]
+fn e111_each_port_that_spreads_flows_has_their_cores_in_its_table() {
+    let (eal, pool) = machine();
+    let plans = [
+        plan(0, Side::A, "net_null0,no-rx=1"),
+        plan(0, Side::B, "net_null1,no-rx=1"),
+    ];
     let cores = 3;
     let ports = open(&eal, &plans, cores, pool).expect("open");
     assert_eq!(ports.spread, Spread::ByPorts { entries: 128 });
@@ -114,23 +125,7 @@ fn e111_each_port_that_spreads_flows_has_their_cores_in_its_table() {
 
 #[test]
 fn each_core_gets_its_share_of_every_port() {
-    let config = EalConfig {
-        memory_mib: 64,
-        hugepages: Huge::Off,
-        ..EalConfig::default()
-    };
-    let eal = Eal::init(&config).expect("the EAL");
-    let pool = Mempool::new(&eal, "test", 4_095, 0, 2_176, None).expect("a pool");
-    let plan = |number: u16, side, devargs: &str| PortPlan {
-        name: format!("vdev:{devargs}"),
-        devargs: devargs.to_owned(),
-        resource: None,
-        pci: None,
-        mtu_bytes: 1_500,
-        segment_name: format!("segment-{number}"),
-        segment: SegmentId(number),
-        side,
-    };
+    let (eal, pool) = machine();
     let plans = [
         plan(0, Side::A, "net_null0,no-rx=1"),
         plan(0, Side::B, "net_null1,no-rx=1"),

@@ -9,7 +9,7 @@ use sluice_shm::StatsView;
 use sluice_telemetry::{Counter, DecisionCode, DropReason, FallbackReason, FallbackReasons};
 
 use crate::harness::{Dataplane, Harness, appliance, eventually, pause, segment};
-use crate::two_cores::{snapshot, syn};
+use crate::two_cores::{self, syn};
 
 /// What the least memory holds of packet buffers, in this release.
 const POOL_PACKETS: usize = 16_556;
@@ -59,14 +59,7 @@ fn used_up_buffers(on_exhaustion: &str, meanwhile: impl FnOnce(&StatsView)) {
         "[limits]\n",
         &format!("[limits]\non_exhaustion = \"{on_exhaustion}\"\n"),
     );
-    let (bytes, key) = snapshot(&appliance);
-    let mut dataplane = harness.start();
-    let control = harness.accept();
-    control.expect_hello(&[], None);
-    control.publish_bytes(1, &bytes, &[(1, &key)]);
-    let stats = control
-        .expect_hello(&[1, 0], Some(1))
-        .expect("a statistics segment");
+    let (mut dataplane, _control, stats) = two_cores::start(&harness, &appliance);
     let candidates = || stats.total(Counter::FlowsCandidate);
     let passed = || stats.total(Counter::Decision(DecisionCode::BypassExhausted));
     eventually("flows begin", || candidates() > 20_000);

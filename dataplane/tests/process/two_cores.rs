@@ -2,10 +2,11 @@
 
 use rustix::process::Signal;
 use sluice_schema::{Certificate, Document, Generation, KeyId, Snapshot, load};
+use sluice_shm::StatsView;
 use sluice_sim::Authority;
 use sluice_telemetry::Counter;
 
-use crate::harness::{Harness, appliance, eventually, segment};
+use crate::harness::{Control, Dataplane, Harness, appliance, eventually, segment};
 
 const PROFILE: &str = r#"
 name = "test"
@@ -39,7 +40,7 @@ pub(crate) fn syn(number: usize) -> Vec<u8> {
 }
 
 /// This appliance with two polling cores, on the processors that there are, which inspects port 443; and its key.
-pub(crate) fn snapshot(appliance: &str) -> (Vec<u8>, Vec<u8>) {
+fn snapshot(appliance: &str) -> (Vec<u8>, Vec<u8>) {
     let appliance = appliance.replace("name = \"test\"\n", "name = \"test\"\nprofile = \"test\"\n");
     let document = |path: &str, text: &str| Document {
         path: path.to_owned(),
@@ -64,6 +65,19 @@ pub(crate) fn snapshot(appliance: &str) -> (Vec<u8>, Vec<u8>) {
         certificates: vec![certificate],
     };
     (snapshot.encode(), authority.issued.pkcs8)
+}
+
+/// The process with this appliance on two cores; what it tells ends with its link.
+pub(crate) fn start(harness: &Harness, appliance: &str) -> (Dataplane, Control, StatsView) {
+    let (bytes, key) = snapshot(appliance);
+    let dataplane = harness.start();
+    let control = harness.accept();
+    control.expect_hello(&[], None);
+    control.publish_bytes(1, &bytes, &[(1, &key)]);
+    let stats = control
+        .expect_hello(&[1, 0], Some(1))
+        .expect("a statistics segment");
+    (dataplane, control, stats)
 }
 
 /// The same frame in two fragments, of eight bytes and of the rest.
@@ -101,14 +115,8 @@ fn e111_two_cores_of_the_running_process_find_the_flow_of_what_came_in_fragments
         })
         .collect();
     let (port_a, port_b) = (harness.pcap_port(0, &there), harness.pcap_port(1, &[]));
-    let (bytes, key) = snapshot(&appliance(&segment(&port_a.devargs, &port_b.devargs)));
-    let mut dataplane = harness.start();
-    let control = harness.accept();
-    control.expect_hello(&[], None);
-    control.publish_bytes(1, &bytes, &[(1, &key)]);
-    let stats = control
-        .expect_hello(&[1, 0], Some(1))
-        .expect("a statistics segment");
+    let appliance = appliance(&segment(&port_a.devargs, &port_b.devargs));
+    let (mut dataplane, _control, stats) = start(&harness, &appliance);
     eventually("every frame passes", || {
         stats.total(Counter::TxPacketsB) == there.len() as u64
     });

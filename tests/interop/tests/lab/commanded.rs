@@ -4,43 +4,13 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sluice_interop::{Lab, Running, until};
+use sluice_interop::{Lab, until};
 
-use crate::fallback::{SOON, get, relayed, told};
-
-/// Sessions that go on until what is returned is dropped.
-fn under_way(lab: &Lab, sessions: usize) -> Running {
-    let more = ["--requests-per-connection", "1000000", "--bytes", "16384"];
-    let load = lab
-        .start_connections(sessions, sessions, &[&more[..], &["--together"]].concat())
-        .unwrap();
-    assert!(until(SOON, || relayed(lab).len() == sessions));
-    load
-}
+use crate::sessions::{SOON, get, is_inspected, passes, relayed, told, under_way};
 
 fn said(lab: &Lab, words: &[&str]) {
     let outcome = lab.sluice(words).unwrap();
     assert!(outcome.ok(), "{words:?}: {outcome:?}");
-}
-
-/// A new flow gets through to the origin itself, for this reason.
-fn passes(lab: &Lab, reason: &str) {
-    let passed = get(lab, "good.lab.test", &lab.facts.origin_anchor);
-    assert_eq!(
-        (passed.exit, passed.issuer.as_str()),
-        (0, Lab::ORIGIN_ISSUER),
-        "{passed:?}"
-    );
-    let event = lab.event(passed.local_port).unwrap();
-    assert_eq!(
-        (event.verdict(), event.reason()),
-        ("bypass".to_owned(), reason.to_owned())
-    );
-}
-
-fn is_inspected(lab: &Lab) -> bool {
-    let response = get(lab, "good.lab.test", &lab.facts.trust_anchor);
-    response.exit == 0 && response.issuer == lab.inspected_issuer()
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Failures inside the data plane that traffic survives.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_interop::{Curl, Lab, Response, Running, until};
+use sluice_interop::{Lab, Running, until};
 
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+use crate::sessions::{SOON, get, is_inspected, passes, relayed, told, under_way};
+
 const SESSIONS: usize = 4;
 
 /// Replaces the signing authority by one with an RSA key, whose signatures helper threads make.
@@ -51,30 +51,6 @@ fn sign_with_rsa(lab: &Lab, directory: &Path) -> std::path::PathBuf {
     certificate
 }
 
-pub(crate) fn get(lab: &Lab, name: &str, anchor: &Path) -> Response {
-    Curl::get(&format!("https://{name}/"))
-        .with(&["-4", "--output", "/dev/null"])
-        .within(Duration::from_secs(20))
-        .send(lab, anchor)
-        .unwrap()
-}
-
-/// The clients of the sessions that are relayed, by port.
-pub(crate) fn relayed(lab: &Lab) -> BTreeSet<String> {
-    let shown = lab.sluice_json(&["show", "sessions"]).unwrap();
-    let sessions = shown.pointer("/sessions").and_then(Value::as_array);
-    sessions
-        .into_iter()
-        .flatten()
-        .filter(|session| session["phase"] == "relaying")
-        .map(|session| session["client"].to_string())
-        .collect()
-}
-
-pub(crate) fn told(lab: &Lab, event: &str) -> bool {
-    !lab.system_events(event).is_empty()
-}
-
 /// Halts the threads of the data plane whose name begins with `name`, until what is returned is dropped.
 fn halt(lab: &Lab, name: &str) -> Running {
     let pid = lab.pid("dataplane").unwrap();
@@ -106,21 +82,8 @@ fn f22_helper_threads_that_stall_bring_fallback_and_sessions_go_on() {
     };
     lab.spoil();
     let lab = &lab;
-    let mut load = lab
-        .start_connections(
-            SESSIONS,
-            SESSIONS,
-            &[
-                "--requests-per-connection",
-                "1000000",
-                "--bytes",
-                "16384",
-                "--together",
-            ],
-        )
-        .unwrap();
-    assert!(until(SOON, || relayed(lab).len() == SESSIONS));
-    let under_way = relayed(lab);
+    let mut load = under_way(lab, SESSIONS);
+    let first = relayed(lab);
     let inspected = || lab.gauge("bytes-inspected-to-client").unwrap();
 
     let directory = tempfile::tempdir().unwrap();
@@ -144,14 +107,7 @@ fn f22_helper_threads_that_stall_bring_fallback_and_sessions_go_on() {
             "{entered}"
         );
 
-        let passed = get(lab, "good.lab.test", &lab.facts.origin_anchor);
-        assert_eq!(
-            (passed.exit, passed.issuer.as_str()),
-            (0, Lab::ORIGIN_ISSUER),
-            "{passed:?}"
-        );
-        let event = lab.event(passed.local_port).unwrap();
-        assert_eq!(event.reason(), "bypass-layer2-fallback", "{event:?}");
+        passes(lab, "bypass-layer2-fallback");
         let before = inspected();
         assert!(
             until(SOON, || inspected() > before),
@@ -177,10 +133,7 @@ fn f22_helper_threads_that_stall_bring_fallback_and_sessions_go_on() {
     let before = inspected();
     assert!(until(SOON, || inspected() > before));
     let still = relayed(lab);
-    assert!(
-        still.is_superset(&under_way),
-        "{still:?}, {under_way:?} before"
-    );
+    assert!(still.is_superset(&first), "{still:?}, {first:?} before");
     assert!(load.runs());
 }
 
@@ -223,15 +176,8 @@ fn f141_f22_random_numbers_that_break_while_sessions_run_bring_fallback() {
     };
     lab.spoil();
     let lab = &lab;
-    let load = lab
-        .start_connections(
-            SESSIONS,
-            SESSIONS,
-            &["--requests-per-connection", "1000000", "--bytes", "16384"],
-        )
-        .unwrap();
-    assert!(until(SOON, || relayed(lab).len() == SESSIONS));
-    let under_way = relayed(lab);
+    let load = under_way(lab, SESSIONS);
+    let first = relayed(lab);
     let pid = lab.pid("dataplane").unwrap().to_string();
     let program = lab.script("labkit/stuck.py");
     let stuck = lab.start("appliance", &[&program, &pid]).unwrap();
@@ -250,30 +196,16 @@ fn f141_f22_random_numbers_that_break_while_sessions_run_bring_fallback() {
         Some(&Value::from("random-unhealthy")),
         "{entered}"
     );
-    let passed = get(lab, "good.lab.test", &lab.facts.origin_anchor);
-    assert_eq!(
-        (passed.exit, passed.issuer.as_str()),
-        (0, Lab::ORIGIN_ISSUER),
-        "{passed:?}"
-    );
-    let event = lab.event(passed.local_port).unwrap();
-    assert_eq!(event.reason(), "bypass-layer2-fallback", "{event:?}");
+    passes(lab, "bypass-layer2-fallback");
     let inspected = || lab.gauge("bytes-inspected-to-client").unwrap();
     let before = inspected();
     assert!(until(SOON, || inspected() > before), "sessions stand still");
     let still = relayed(lab);
-    assert!(
-        still.is_superset(&under_way),
-        "{still:?}, {under_way:?} before"
-    );
+    assert!(still.is_superset(&first), "{still:?}, {first:?} before");
     // What failed its test once is not believed again before the process is another.
     assert!(stuck.stop("TERM").unwrap().ok());
     assert!(!told(lab, "layer2-fallback-left"));
     drop(load);
     lab.restart("dataplane").unwrap();
-    let again = || {
-        let response = get(lab, "good.lab.test", &lab.facts.trust_anchor);
-        response.exit == 0 && response.issuer == lab.inspected_issuer()
-    };
-    assert!(until(SOON, again));
+    assert!(until(SOON, || is_inspected(lab)));
 }

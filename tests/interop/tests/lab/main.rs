@@ -41,4 +41,6 @@ mod mtu;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod tunnels;
