@@ -8,9 +8,9 @@ use sluice_telemetry::{Counter, DropReason};
 use smallvec::SmallVec;
 
 use crate::Now;
-use crate::flow::{Flow, State};
+use crate::flow::State;
 use crate::intake::Frames;
-use crate::limits::BURST_PACKETS_MAX;
+use crate::limits::{BURST_PACKETS_MAX, FETCH_AHEAD, LOCATE_BEHIND};
 use crate::output::Output;
 use crate::worker::{Worker, on_opaque, touch};
 
@@ -86,32 +86,44 @@ impl<B: PacketBuf> Worker<B> {
         let mut passed = Passed::default();
         loop {
             let mut count = 0;
+            let mut strangers = 0;
             // A place comes first: no packet is taken that has none.
-            for (arrival, packet) in burst.iter_mut().zip(packets.by_ref()) {
+            while let Some(arrival) = burst.get_mut(count)
+                && let Some(packet) = packets.next()
+            {
                 self.look_at(segment, packet, arrival);
                 count += 1;
+                if let Some(before) = count.checked_sub(LOCATE_BEHIND + 1) {
+                    strangers += self.locate(burst.get_mut(before));
+                }
+            }
+            for last in count.saturating_sub(LOCATE_BEHIND)..count {
+                strangers += self.locate(burst.get_mut(last));
             }
             let arrived = burst.get_mut(..count).unwrap_or_default();
             if arrived.is_empty() {
                 break;
             }
-            self.table.warm(
-                arrived,
-                |arrival| arrival.sought.as_mut(),
-                Flow::warm,
-                |flow| flow.warm_reach(&self.wheel),
-                Flow::warm_behind,
-                |flow| flow.warm_to_leave(&self.wheel),
-            );
-            let mut rest = arrived;
-            while !rest.is_empty() {
-                let (train, behind) = rest.split_at_mut(train_len(rest));
-                if train.len() == 1 || !self.on_train(from, train, now, out) {
+            let leaving = self.table.leaving(strangers);
+            leaving.for_each(|flow| flow.fetch_to_leave(&self.wheel));
+            let (mut fetched, mut at) = (0, 0);
+            while let Some(rest) = arrived.get(at..).filter(|rest| !rest.is_empty()) {
+                let len = train_len(rest);
+                let ahead = (at + len + FETCH_AHEAD).min(count);
+                for arrival in arrived.get(fetched..ahead).unwrap_or_default() {
+                    let place = arrival.sought.and_then(|sought| self.table.at(sought));
+                    if let Some(flow) = place {
+                        flow.fetch_for_packet(arrival.head.from_lower);
+                    }
+                }
+                fetched = ahead;
+                let train = arrived.get_mut(at..at + len).unwrap_or_default();
+                if len == 1 || !self.on_train(from, train, now, out) {
                     for arrival in train {
                         self.on_arrival((segment, from), arrival, now, &mut passed, out);
                     }
                 }
-                rest = behind;
+                at += len;
             }
         }
         self.burst = burst;
@@ -129,6 +141,13 @@ impl<B: PacketBuf> Worker<B> {
             && (self.ports.contains(key.lower_port()) || self.ports.contains(key.higher_port()));
         arrival.sought = watched.then(|| self.table.seek(key));
         arrival.packet = Some(packet);
+    }
+
+    /// 1 if the flow of the packet is not in the table and may come into it, else 0.
+    #[inline(always)]
+    fn locate(&self, arrival: Option<&mut Arrival<B>>) -> usize {
+        let sought = arrival.and_then(|arrival| arrival.sought.as_mut());
+        sought.map_or(0, |sought| usize::from(!self.table.locate(sought)))
     }
 
     #[inline]
@@ -224,7 +243,6 @@ impl<B: PacketBuf> Worker<B> {
         for packet in train.iter_mut().filter_map(|arrival| arrival.packet.take()) {
             out.consume(packet);
         }
-        flow.charge(&mut self.shared.memory);
         let retention = flow.state.retention();
         touch(id, flow, &mut self.touched);
         if self.table.retention(id) != Some(retention) {

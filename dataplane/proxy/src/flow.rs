@@ -1,11 +1,10 @@
 //! Where one flow of the table stands.
 
-use core::hint::black_box;
 use core::mem::offset_of;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
 use sluice_flow::{FlowId, Observer, Retention, TimerId, TimerWheel};
-use sluice_packet::{Instant, PacketBuf, SeqNum, Side, TcpFrame, TcpHead, clear_urgent};
+use sluice_packet::{Instant, PacketBuf, SeqNum, Side, TcpFrame, TcpHead, clear_urgent, fetch};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
 use crate::corners::Over;
@@ -189,56 +188,33 @@ impl<B> Flow<B> {
         }
     }
 
-    /// Reads the entry's first line, which every packet of this flow will read, for the cache.
-    pub(crate) fn warm(&self) -> u64 {
-        self.alarm.at.micros()
-    }
-
-    /// Reads one line of each place that the next packet will read behind that line, for the cache: what keeps a core waiting
-    /// is where a place is, and this way it is told of all flows of a burst at once.
+    /// Asks for what a packet of that end will read beyond the entry's first line.
     #[inline]
-    pub(crate) fn warm_reach(&self, wheel: &TimerWheel<FlowId>) {
+    pub(crate) fn fetch_for_packet(&self, from_lower: bool) {
         match &self.state {
-            State::Taken(session) => {
-                session.warm_ends();
-                black_box(wheel.warm(self.alarm.timer));
-            }
-            State::Holding(_) => {
-                black_box(wheel.warm(self.alarm.timer));
-            }
-            // A packet of the others does not move their timer.
-            State::Observing(_)
-            | State::Lingering(_)
-            | State::Over(_)
-            | State::Bypassed(_)
-            | State::Blocked(_) => {}
-        }
-    }
-
-    /// Reads what the next packet will read beyond those lines, for the cache.
-    #[inline]
-    pub(crate) fn warm_behind(&self) {
-        match &self.state {
-            State::Taken(session) => session.warm(),
-            State::Holding(holding) => {
-                black_box(holding.warm());
-            }
+            State::Taken(session) => session.fetch_half(self.place.is_from_client(from_lower)),
+            State::Holding(holding) => holding.fetch(),
             State::Observing(observer) => {
-                black_box((observer.warm(), self.identity.started));
+                observer.fetch();
+                fetch(&self.identity.started);
             }
-            State::Lingering(lingering) => {
-                black_box(lingering.until);
-            }
+            State::Lingering(lingering) => fetch(&lingering.until),
             State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {}
         }
     }
-}
 
-impl<B> Flow<B> {
-    /// Reads what its turn will read when a timer has called for it, for the cache: mostly no more than that nothing is due.
-    pub(crate) fn warm_called(&self, now: Instant) {
-        if !self.was_called_early(now) {
-            self.warm_behind();
+    /// Asks for what a turn will read beyond the entry's first line.
+    pub(crate) fn fetch_for_turn(&self, wheel: &TimerWheel<FlowId>) {
+        wheel.fetch(self.alarm.timer);
+        if let State::Taken(session) = &self.state {
+            session.fetch();
+        }
+    }
+
+    /// Asks for what tells whether anything is due.
+    pub(crate) fn fetch_deadlines(&self) {
+        if let State::Taken(session) = &self.state {
+            session.fetch_deadlines();
         }
     }
 
@@ -247,13 +223,13 @@ impl<B> Flow<B> {
         matches!(&self.state, State::Taken(session) if session.next_timeout() > now)
     }
 
-    /// Reads what forgetting this flow will read, for the cache.
-    pub(crate) fn warm_to_leave(&self, wheel: &TimerWheel<FlowId>) {
-        let state = match &self.state {
-            State::Observing(observer) => observer.warm(),
-            _ => 0,
-        };
-        black_box((state, wheel.warm(self.alarm.timer), self.identity.started));
+    /// Asks for what forgetting this flow will read.
+    pub(crate) fn fetch_to_leave(&self, wheel: &TimerWheel<FlowId>) {
+        if let State::Observing(observer) = &self.state {
+            observer.fetch();
+        }
+        wheel.fetch(self.alarm.timer);
+        fetch(&self.identity);
     }
 }
 

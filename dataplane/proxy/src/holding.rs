@@ -1,7 +1,7 @@
 //! An established flow whose ClientHello is awaited: the client's bytes are held, everything else passes.
 
 use sluice_flow::{Disregard, Observation, Observer, Recorded};
-use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFlags, TcpFrame, TcpSegment};
+use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFlags, TcpFrame, TcpSegment, fetch};
 use sluice_policy::NoHello;
 use sluice_telemetry::{Counter, DropReason, EndReason, Verdict};
 use sluice_tls::{ClientHello, ClientHelloReader, HelloProgress};
@@ -37,9 +37,11 @@ pub(crate) struct Holding<B> {
 }
 
 impl<B> Holding<B> {
-    /// Reads what the next packet will read, for the cache: something that depends on it.
-    pub(crate) fn warm(&self) -> u64 {
-        self.established.micros() ^ self.observer.opened().micros()
+    /// Asks for what the next packet will read.
+    pub(crate) fn fetch(&self) {
+        self.observer.fetch();
+        fetch(&self.hold);
+        fetch(&self.established);
     }
 }
 

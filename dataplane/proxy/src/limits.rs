@@ -5,6 +5,13 @@ use core::time::Duration;
 /// Packets that are parsed and looked up before the first of them is worked on.
 pub const BURST_PACKETS_MAX: usize = 32;
 
+/// Packets that are parsed between asking for where a flow's place is written and reading it: what a miss takes.
+pub const LOCATE_BEHIND: usize = 8;
+
+/// Flows ahead of the one that is worked on of which is asked for what will be read. Few enough that it is not displaced
+/// before its turn.
+pub const FETCH_AHEAD: usize = 4;
+
 /// Times that what was put together from fragments may itself be one, outer and inner datagram counted.
 pub const REASSEMBLIES_PER_PACKET_MAX: usize = 2;
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sluice_flow::limits::WARM_FLOWS_MAX;
 use sluice_flow::{FlowId, FlowTable, Packet, Reassembler, TimerWheel};
 use sluice_packet::{Frame, Instant, Opaque, PacketBuf, SegmentId, Side, TcpFrame, parse};
 use sluice_pki::LeafKey;
@@ -22,7 +21,9 @@ use crate::generation::Generation;
 use crate::intake::{Frames, opaque_counter};
 use crate::learn::Lessons;
 use crate::leaves::Leaves;
-use crate::limits::{BURST_PACKETS_MAX, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER_POLL};
+use crate::limits::{
+    BURST_PACKETS_MAX, FETCH_AHEAD, HANDSHAKE_STEPS_PER_POLL, TIMER_STEPS_PER_POLL,
+};
 use crate::load::{SessionLoad, Thresholds};
 use crate::memory::{Charge, Memory, MemoryBudget};
 use crate::mtu::PortMtus;
@@ -77,6 +78,8 @@ pub struct Worker<B> {
     pub(crate) wheel: TimerWheel<FlowId>,
     /// Flows that something happened to since the last poll.
     pub(crate) touched: VecDeque<FlowId>,
+    /// Flows whose timers have just fired: empty between two polls.
+    fired: Vec<FlowId>,
     /// Flows whose handshake found no budget, the longest waiting first. A turn looks at as many as it has budget for.
     pub(crate) starved: VecDeque<FlowId>,
     pub(crate) doubtful: Doubtful,
@@ -112,6 +115,7 @@ impl<B: PacketBuf> Worker<B> {
             ports: PortSet::new(),
             wheel: TimerWheel::new(settings.now, settings.flows_max),
             touched: VecDeque::new(),
+            fired: Vec::with_capacity(TIMER_STEPS_PER_POLL),
             starved: VecDeque::new(),
             doubtful: Doubtful::default(),
             sweeps: Sweeps::default(),
@@ -206,15 +210,23 @@ impl<B: PacketBuf> Worker<B> {
             table,
             wheel,
             touched,
+            fired,
             ..
         } = self;
         let before = touched.len();
         let all = wheel.expire(now.mono, TIMER_STEPS_PER_POLL, |id: FlowId| {
+            table.fetch(id);
+            fired.push(id);
+        });
+        for flow in fired.iter().filter_map(|id| table.get(*id)) {
+            flow.fetch_deadlines();
+        }
+        for id in fired.drain(..) {
             if let Some(flow) = table.get_mut(id) {
                 flow.alarm = Alarm::NONE;
                 touch(id, flow, touched);
             }
-        });
+        }
         let called = before..touched.len();
         let mut worked = !all || more_fragments || swept;
         let mut budget = HANDSHAKE_STEPS_PER_POLL;
@@ -229,14 +241,8 @@ impl<B: PacketBuf> Worker<B> {
             self.service(id, &mut budget, now, out);
         }
         for position in 0..self.touched.len() {
-            // What a packet touched is in the cache; what a timer calls for may have been left alone for long.
-            if position >= before && (position - before).is_multiple_of(WARM_FLOWS_MAX) {
-                self.table.warm_entries(
-                    self.touched.iter().take(WARM_FLOWS_MAX).copied(),
-                    Flow::warm,
-                    |flow| flow.warm_reach(&self.wheel),
-                    |flow| flow.warm_called(now.mono),
-                );
+            if position + FETCH_AHEAD < before {
+                self.fetch_for_turn(self.touched.get(FETCH_AHEAD));
             }
             let Some(id) = self.touched.pop_front() else {
                 break;
@@ -252,6 +258,12 @@ impl<B: PacketBuf> Worker<B> {
             self.service(id, &mut budget, now, out);
         }
         worked
+    }
+
+    fn fetch_for_turn(&self, id: Option<&FlowId>) {
+        if let Some(flow) = id.and_then(|id| self.table.get(*id)) {
+            flow.fetch_for_turn(&self.wheel);
+        }
     }
 
     /// The process ends: both ends of every flow that is taken over are reset, for nobody stands in for them any more, and
@@ -343,7 +355,8 @@ impl<B: PacketBuf> Worker<B> {
         if retention != before {
             self.table.retain(id, retention);
         }
-        if after != After::Undisturbed {
+        // What it holds once it was serviced is charged then.
+        if after == After::Keep {
             self.charge(id);
             self.make_room(now, out);
         }

@@ -9,9 +9,6 @@ pub const FLOWS_MAX: usize = 1 << 28;
 /// entries make room first. Where those fill the table, every SYN would otherwise evict the handshake before it.
 pub const OBSERVED_PLACES_ONE_IN: usize = 8;
 
-/// The most lookups that are warmed together.
-pub const WARM_FLOWS_MAX: usize = 32;
-
 /// How fine the timer wheel is: a timer fires less than this late, never early. Whole milliseconds are met exactly.
 pub const TIMER_TICK_MICROS: u64 = 250;
 

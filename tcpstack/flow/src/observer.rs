@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use sluice_packet::{Encapsulation, FlowKey, Instant, SeqNum, Side, TcpFrame};
+use sluice_packet::{Encapsulation, FlowKey, Instant, SeqNum, Side, TcpFrame, fetch};
 
 use self::end::{
     ECN, EndRecord, FIN, MULTIPATH, SACK, SCALE, SHIFTED, TIMESTAMPS, UNKNOWN, UNTIMED, no_data,
@@ -192,11 +192,11 @@ impl Observer {
         }
     }
 
-    /// Reads what the next segment will read, for the cache: something that depends on it.
-    #[must_use]
-    pub fn warm(&self) -> u64 {
-        let ends = u64::from(self.originator.next.0) ^ u64::from(self.responder.next.0);
-        ends ^ u64::from(self.originator.facts ^ self.responder.facts) ^ self.opened.micros()
+    /// Asks for what the next segment will read.
+    pub fn fetch(&self) {
+        fetch(&self.opened);
+        self.originator.fetch();
+        self.responder.fetch();
     }
 
     /// When the first SYN came.

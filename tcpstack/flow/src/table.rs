@@ -1,11 +1,9 @@
 //! The flow table of one core.
 
-use core::hint::black_box;
-
 use siphasher::sip::SipHasher13;
-use sluice_packet::FlowKey;
+use sluice_packet::{FlowKey, fetch};
 
-use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN, WARM_FLOWS_MAX};
+use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN};
 
 mod id;
 mod index;
@@ -87,6 +85,13 @@ pub struct FlowTable<V> {
 struct Entry<V> {
     head: Head,
     value: Option<V>,
+}
+
+impl<V> Entry<V> {
+    fn fetch(&self) {
+        fetch(&self.head);
+        fetch(&self.value);
+    }
 }
 
 /// What a lookup reads of an entry: one cache line.
@@ -196,81 +201,49 @@ impl<V> FlowTable<V> {
         self.len == 0
     }
 
-    /// What the flow of `key` is looked for by: to be taken once per packet.
+    /// What the flow of `key` is looked for by, to be taken once per packet. Where its place is written is asked for.
+    #[inline]
     #[must_use]
     pub fn seek(&self, key: &FlowKey) -> Sought {
         let hash = key.hash(&self.keyed);
-        Sought {
-            hash: ((hash ^ hash >> 32) & 0xffff_ffff) as u32,
-            slot: NONE,
+        let hash = ((hash ^ hash >> 32) & 0xffff_ffff) as u32;
+        self.index.fetch(hash);
+        Sought { hash, slot: NONE }
+    }
+
+    /// Finds the place of the flow that is `sought` and asks for what is read there first. False if it has none.
+    #[inline]
+    pub fn locate(&self, sought: &mut Sought) -> bool {
+        let slot = self.index.slot(sought.hash, |_| true);
+        sought.slot = slot.unwrap_or(NONE);
+        if let Some(entry) = self.entries.get(sought.slot as usize) {
+            entry.fetch();
+        }
+        slot.is_some()
+    }
+
+    /// What stands at the place that was [located](Self::locate): most likely, but not for sure, the value of the flow.
+    #[must_use]
+    pub fn at(&self, sought: Sought) -> Option<&V> {
+        self.value(sought.slot)
+    }
+
+    /// Asks for what is read first of an entry.
+    pub fn fetch(&self, id: FlowId) {
+        if let Some(entry) = self.entries.get(id.index as usize) {
+            entry.fetch();
         }
     }
 
-    /// Reads what lookups of the flows that `sought` finds in `batch` will read, and of each value what `touch` makes a number
-    /// of; then has `reach` read a little of what lies behind it, and `follow` the rest. The reads of one step do not depend on
-    /// each other, so the cache misses of a whole batch overlap. Flows that are not there may be inserted: of those that would
-    /// make room for them, `leave` reads what their removal will. What comes after the first [`WARM_FLOWS_MAX`] is left cold.
-    pub fn warm<T>(
-        &self,
-        batch: &mut [T],
-        sought: impl Fn(&mut T) -> Option<&mut Sought>,
-        touch: impl Fn(&V) -> u64,
-        reach: impl Fn(&V),
-        follow: impl Fn(&V),
-        leave: impl Fn(&V),
-    ) {
-        let mut slots = [NONE; WARM_FLOWS_MAX];
-        let mut count = 0;
-        let mut seen = 0;
-        for (hash, sought) in slots.iter_mut().zip(batch.iter_mut().filter_map(&sought)) {
-            *hash = sought.hash;
-            seen ^= self.index.first(sought.hash).unwrap_or(NONE);
-            count += 1;
-        }
-        black_box(seen);
-        let slots = slots.get_mut(..count).unwrap_or_default();
-        let mut strangers = 0;
-        for (slot, sought) in slots.iter_mut().zip(batch.iter_mut().filter_map(&sought)) {
-            *slot = self.index.slot(*slot, |_| true).unwrap_or(NONE);
-            sought.slot = *slot;
-            strangers += usize::from(*slot == NONE);
-        }
-        self.warm_slots(slots.iter().copied(), touch, reach, follow);
-        if strangers > 0 && self.free.first == NONE {
-            let oldest = self.places_of(self.evictable()).take(strangers);
-            oldest.filter_map(|slot| self.value(slot)).for_each(leave);
-        }
-    }
-
-    /// As [`warm`](Self::warm), for entries that are there.
-    pub fn warm_entries(
-        &self,
-        ids: impl Iterator<Item = FlowId> + Clone,
-        touch: impl Fn(&V) -> u64,
-        reach: impl Fn(&V),
-        follow: impl Fn(&V),
-    ) {
-        self.warm_slots(ids.map(|id| id.index), touch, reach, follow);
-    }
-
-    /// Little is done between two reads: as many as the core has under way at a time overlap.
-    fn warm_slots(
-        &self,
-        slots: impl Iterator<Item = u32> + Clone,
-        touch: impl Fn(&V) -> u64,
-        reach: impl Fn(&V),
-        follow: impl Fn(&V),
-    ) {
-        let mut seen = 0;
-        for slot in slots.clone() {
-            if let Some(Entry { head, value }) = self.entries.get(slot as usize) {
-                seen ^= u64::from(head.generation) ^ value.as_ref().map_or(0, &touch);
-            }
-        }
-        black_box(seen);
-        let values = slots.filter_map(|slot| self.value(slot));
-        values.clone().for_each(reach);
-        values.for_each(follow);
+    /// The values that would make room for so many new ones, if there is none.
+    pub fn leaving(&self, strangers: usize) -> impl Iterator<Item = &V> {
+        let strangers = if self.free.first == NONE {
+            strangers
+        } else {
+            0
+        };
+        let oldest = self.places_of(self.evictable()).take(strangers);
+        oldest.filter_map(|slot| self.value(slot))
     }
 
     /// The entry of a flow.

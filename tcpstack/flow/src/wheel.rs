@@ -1,6 +1,6 @@
 //! Timers.
 
-use sluice_packet::Instant;
+use sluice_packet::{Instant, fetch};
 
 use crate::limits::{
     TIMER_BYTES_MAX, TIMER_LEVEL_BITS, TIMER_LEVELS, TIMER_SLOTS_PER_LEVEL, TIMER_TICK_MICROS,
@@ -133,10 +133,11 @@ impl<K: Copy> TimerWheel<K> {
         }
     }
 
-    /// Reads what moving a timer will read of it, for the cache: something that depends on it.
-    #[must_use]
-    pub fn warm(&self, id: TimerId) -> u64 {
-        self.live(id).map_or(0, |entry| entry.tick)
+    /// Asks for what moving a timer reads of it.
+    pub fn fetch(&self, id: TimerId) {
+        if let Some(entry) = self.entry(id.index) {
+            fetch(entry);
+        }
     }
 
     /// Takes a timer back. None when it has fired or was cancelled.

@@ -5,7 +5,7 @@
 //! the tail reaches the end of the allocation; it happens only when at least as many bytes were consumed since the last
 //! one, so each byte is moved at most once on average.
 
-use core::hint::black_box;
+use sluice_packet::fetch;
 
 use crate::sequence::{length, size};
 use crate::{limits, pool};
@@ -103,9 +103,10 @@ impl Buffer {
         }
     }
 
-    /// Reads all of it but the bytes, for the cache.
-    pub(crate) fn warm(&self) {
-        black_box((self.storage.len(), self.head));
+    /// Asks for all of it but the bytes.
+    pub(crate) fn fetch(&self) {
+        fetch(&self.storage);
+        fetch(&self.head);
     }
 
     /// Bytes allocated.

@@ -1,6 +1,6 @@
 //! One connection: what its owner sees.
 
-use sluice_packet::{Instant, SeqNum, TcpSegment};
+use sluice_packet::{Instant, SeqNum, TcpSegment, fetch};
 
 use crate::config::Config;
 use crate::control::ControlBlock;
@@ -314,10 +314,15 @@ impl Connection {
         self.core.stats.repairs()
     }
 
-    /// Reads what the next segment will read, so that an owner of many connections can have it in the cache by then.
-    pub fn warm(&self) {
-        core::hint::black_box(self.is_closed());
-        self.core.warm();
+    /// Asks for what the next segment will read, so that an owner of many connections has it in the cache by then.
+    pub fn fetch(&self) {
+        fetch(&self.state);
+        self.core.fetch();
+    }
+
+    /// Asks for what [`Self::next_timeout`] reads.
+    pub fn fetch_timers(&self) {
+        self.core.timers.fetch();
     }
 
     /// Memory held by the connection, itself included.

@@ -7,10 +7,9 @@ mod repetition;
 mod timeout;
 mod train;
 
-use core::hint::black_box;
 use core::time::Duration;
 
-use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment};
+use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment, fetch};
 
 use self::path_mtu::SizeProbe;
 use crate::challenge::ChallengeLimiter;
@@ -363,20 +362,20 @@ impl ControlBlock {
         self.stats.stats(&self.rto)
     }
 
-    /// Reads every line that a segment reads. The reads do not depend on each other, so they are made side by side.
-    pub(crate) fn warm(&self) {
-        black_box((
-            self.timers.at(Timer::Retransmit),
-            self.timers.at(Timer::Release),
-        ));
-        black_box((self.last_heard, self.recovery.duplicates));
-        black_box((self.rto.is_backed_off(), self.size_probe.is_some()));
-        black_box((self.congestion.window(), self.timestamps.is_some()));
-        black_box(self.settings.ack_delay());
-        self.stats.warm();
-        self.send.warm();
-        self.receive.warm();
-        self.flight.warm();
+    /// Asks for every line that a segment reads.
+    pub(crate) fn fetch(&self) {
+        self.timers.fetch();
+        self.send.fetch();
+        self.receive.fetch();
+        fetch(&self.last_heard);
+        self.flight.fetch();
+        fetch(&self.recovery);
+        fetch(&self.rto);
+        fetch(&self.size_probe);
+        fetch(&self.congestion);
+        fetch(&self.timestamps);
+        fetch(&self.settings);
+        self.stats.fetch();
     }
 
     /// Bytes allocated outside of the struct itself.

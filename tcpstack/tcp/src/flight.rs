@@ -3,11 +3,10 @@
 //! One record per segment sent. Its size in the network (`pipe`, RFC 6675 section 4) is kept up to date as records change,
 //! never recounted.
 
-use core::hint::black_box;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use sluice_packet::{Instant, SeqNum};
+use sluice_packet::{Instant, SeqNum, fetch};
 
 use crate::limits;
 use crate::pool;
@@ -180,9 +179,11 @@ impl Flight {
         self.segments.back()
     }
 
-    /// Reads all of it but the records, for the cache.
-    pub(crate) fn warm(&self) {
-        black_box((self.segments.len(), self.pipe, self.newest.known));
+    /// Asks for all of it but the records.
+    pub(crate) fn fetch(&self) {
+        fetch(&self.segments);
+        fetch(&self.pipe);
+        fetch(&self.newest);
     }
 
     pub(crate) fn allocated(&self) -> usize {

@@ -4,9 +4,7 @@
 //! never compared, merged or preferred, whatever they overlap and from which side. What the application reads is what is
 //! inspected and what is sent on, so no other end's rule can make a difference.
 
-use core::hint::black_box;
-
-use sluice_packet::SeqNum;
+use sluice_packet::{SeqNum, fetch};
 use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
@@ -129,10 +127,11 @@ impl Reassembly {
         self.buffer.release();
     }
 
-    /// Reads all of it but the bytes, for the cache.
-    pub(crate) fn warm(&self) {
-        self.buffer.warm();
-        black_box((self.next, self.runs.len()));
+    /// Asks for all of it but the bytes.
+    pub(crate) fn fetch(&self) {
+        fetch(&self.next);
+        self.buffer.fetch();
+        fetch(&self.runs);
     }
 
     pub(crate) fn allocated(&self) -> usize {

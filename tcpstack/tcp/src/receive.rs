@@ -1,9 +1,7 @@
 //! The receive sequence space: what may come, what came, and what is owed in acknowledgement.
 
-use core::hint::black_box;
-
 use sluice_packet::limits::DEFAULT_MSS_IPV4_BYTES;
-use sluice_packet::{SackBlocks, SeqNum};
+use sluice_packet::{SackBlocks, SeqNum, fetch};
 
 use crate::limits;
 use crate::reassembly::{Inserted, Reassembly};
@@ -305,10 +303,11 @@ impl ReceiveSpace {
         self.reassembly.release();
     }
 
-    /// Reads all of it but the text, for the cache.
-    pub(crate) fn warm(&self) {
-        self.reassembly.warm();
-        black_box((self.right_edge, self.owed));
+    /// Asks for all of it but the text.
+    pub(crate) fn fetch(&self) {
+        self.reassembly.fetch();
+        fetch(&self.right_edge);
+        fetch(&self.owed);
     }
 
     pub(crate) fn allocated(&self) -> usize {

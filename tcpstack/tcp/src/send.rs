@@ -1,9 +1,7 @@
 //! The send sequence space and the bytes that wait for their acknowledgement.
 
-use core::hint::black_box;
-
 use sluice_packet::limits::DEFAULT_MSS_IPV4_BYTES;
-use sluice_packet::{Instant, SeqNum, TcpSegment};
+use sluice_packet::{Instant, SeqNum, TcpSegment, fetch};
 
 use crate::buffer::Buffer;
 use crate::config::Config;
@@ -339,10 +337,13 @@ impl SendSpace {
         self.buffer.release();
     }
 
-    /// Reads all of it but the text, for the cache.
-    pub(crate) fn warm(&self) {
-        self.buffer.warm();
-        black_box((self.una, self.base, self.last_sent_at, self.open));
+    /// Asks for all of it but the text.
+    pub(crate) fn fetch(&self) {
+        self.buffer.fetch();
+        fetch(&self.una);
+        fetch(&self.base);
+        fetch(&self.last_sent_at);
+        fetch(&self.open);
     }
 
     pub(crate) fn allocated(&self) -> usize {

@@ -3,6 +3,8 @@
 use core::ops::AddAssign;
 use core::time::Duration;
 
+use sluice_packet::fetch;
+
 use crate::rto::RtoEstimator;
 
 /// Counters of one connection; they only grow.
@@ -123,9 +125,10 @@ impl AddAssign<u32> for Count {
 }
 
 impl Counters {
-    /// Reads those that move with every segment, for the cache.
-    pub(crate) fn warm(&self) {
-        core::hint::black_box((self.segments_received, self.repairs()));
+    /// Asks for those that move with every segment.
+    pub(crate) fn fetch(&self) {
+        fetch(&self.segments_received);
+        fetch(&self.out_of_order);
     }
 
     pub(crate) fn repairs(&self) -> Repairs {

@@ -1,9 +1,7 @@
 //! One half of a session: the TCP connection to one real end, wearing the other end's clothes.
 
-use core::hint::black_box;
-
 use sluice_packet::{
-    Encapsulation, FlowKey, Instant, LinkTemplate, PathTemplate, SegmentId, Side, TcpSegment,
+    Encapsulation, FlowKey, Instant, LinkTemplate, PathTemplate, SegmentId, Side, TcpSegment, fetch,
 };
 use sluice_tcp::{CloseReason, Connection, Outgoing, Repairs};
 use sluice_telemetry::{Counter, DropReason};
@@ -126,14 +124,17 @@ impl Half {
         }
     }
 
-    /// Reads what the next turn will read, for the cache.
-    pub(super) fn warm(&self) {
-        self.tcp.warm();
-        black_box((
-            self.headers.to_lower,
-            self.goodbye_bytes,
-            self.back_off.until(),
-        ));
+    /// Asks for what [`Self::next_timeout`] reads.
+    pub(super) fn fetch_deadlines(&self) {
+        self.tcp.fetch_timers();
+        fetch(&self.back_off);
+    }
+
+    /// Asks for what the next turn will read.
+    pub(super) fn fetch(&self) {
+        self.tcp.fetch();
+        fetch(&self.headers);
+        fetch(&self.back_off);
     }
 
     /// Bytes of memory this holds, as near as can be told.

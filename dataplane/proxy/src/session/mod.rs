@@ -15,12 +15,11 @@ mod meeting_origin;
 mod relay;
 mod splice;
 
-use core::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use sluice_flow::FlowId;
-use sluice_packet::{FlowKey, Instant};
+use sluice_packet::{FlowKey, Instant, fetch};
 use sluice_pki::ForgedLeaf;
 use sluice_policy::{Note, PolicyDecided};
 use sluice_tcp::{CloseReason, StateName};
@@ -491,20 +490,30 @@ impl Session {
             .fold(self.deadline, Instant::min)
     }
 
-    /// Reads a line near its beginning and one near its end, for the cache: it may lie in two pages.
-    pub(crate) fn warm_ends(&self) {
-        black_box((self.deadline, self.ended_at));
+    /// Asks for what a segment of that end will read.
+    pub(crate) fn fetch_half(&self, client: bool) {
+        let half = if client { &self.client } else { &self.origin };
+        half.fetch();
+        fetch(&self.stage);
+        fetch(&self.active);
     }
 
-    /// Reads what the next packet will read, for the cache.
-    pub(crate) fn warm(&self) {
-        black_box((self.deadline, self.active, self.reported, self.blocked));
-        black_box((self.account.bytes_to_origin, self.account.bytes_to_client));
-        if let Stage::Splicing(splice) = &self.stage {
-            black_box((splice.bytes_to_origin, splice.bytes_to_client));
-        }
-        self.client.warm();
-        self.origin.warm();
+    /// Asks for what [`Self::next_timeout`] reads.
+    pub(crate) fn fetch_deadlines(&self) {
+        fetch(&self.deadline);
+        self.client.fetch_deadlines();
+        self.origin.fetch_deadlines();
+    }
+
+    /// Asks for what its turn will read.
+    pub(crate) fn fetch(&self) {
+        fetch(&self.stage);
+        fetch(&self.deadline);
+        fetch(&self.active);
+        fetch(&self.account.bytes_to_origin);
+        fetch(&self.account.bytes_to_client);
+        self.client.fetch();
+        self.origin.fetch();
     }
 
     /// True when the client's own connection is over: nothing is left to deliver to it.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use sluice_packet::limits::{DEFAULT_MSS_IPV4_BYTES, DEFAULT_MSS_IPV6_BYTES, WINDOW_SHIFT_MAX};
-use sluice_packet::{LinkTemplate, SeqNum, TcpFlags, TcpFrame};
+use sluice_packet::{LinkTemplate, SeqNum, TcpFlags, TcpFrame, fetch};
 
 use crate::Irregularity;
 use crate::limits::PEER_MSS_BYTES_MIN;
@@ -56,6 +56,12 @@ pub(super) const SHIFTED: u8 = 1 << 6;
 pub(super) const FIN: u8 = 1 << 7;
 
 impl EndRecord {
+    /// Asks for all but what its frames wear.
+    pub(super) fn fetch(&self) {
+        fetch(&self.next);
+        fetch(&self.facts);
+    }
+
     /// It took so long to answer.
     pub(super) fn answered_within(&mut self, micros: u32) {
         let steps = micros.div_ceil(ROUND_TRIP_STEP_MICROS);

@@ -32,7 +32,7 @@ impl FlowId {
     }
 }
 
-/// A flow that is looked for: its key's hash and, once that was [warmed](super::FlowTable::warm), where it was then.
+/// A flow that is looked for: its key's hash and, once that was [located](super::FlowTable::locate), where it was then.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Sought {
     pub(super) hash: u32,

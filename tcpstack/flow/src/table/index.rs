@@ -1,5 +1,7 @@
 //! From hashes to slots.
 
+use sluice_packet::fetch;
+
 use super::NONE;
 
 /// Open addressing with linear probing at a load of one half at most. Removal shifts the followers back: there are no
@@ -29,9 +31,12 @@ impl Index {
         }
     }
 
-    /// The first slot that a search for `hash` looks at.
-    pub(super) fn first(&self, hash: u32) -> Option<u32> {
-        self.buckets.get(self.home(hash)).map(|bucket| bucket.slot)
+    /// Asks for where a search for `hash` begins.
+    #[inline(always)]
+    pub(super) fn fetch(&self, hash: u32) {
+        if let Some(bucket) = self.buckets.get(self.home(hash)) {
+            fetch(bucket);
+        }
     }
 
     /// The slot with this hash that is the right one.

@@ -32,36 +32,13 @@ fn in_found_changed_and_out() {
         (table.len(), table.capacity(), table.is_empty()),
         (1, 4, false)
     );
-    let [touched, reached, followed] = [const { core::cell::Cell::new(0) }; 3];
-    let mut batch = [Some(table.seek(&key(6))), None, Some(table.seek(&key(7)))];
-    let add = |to: &core::cell::Cell<u32>, value: &u32| to.set(to.get() + value);
-    table.warm(
-        &mut batch,
-        Option::as_mut,
-        |value| {
-            add(&touched, value);
-            0
-        },
-        |value| add(&reached, value),
-        |value| add(&followed, value),
-        |_| panic!("there is room for the other one"),
-    );
-    // What is there is touched once, what is not is not.
-    assert_eq!((touched.get(), reached.get(), followed.get()), (8, 8, 8));
-    let [stranger, _, found] = batch.map(|sought| sought.unwrap_or(batch[0].unwrap()));
+    let [mut found, mut stranger] = [7, 6].map(|number| table.seek(&key(number)));
+    assert_eq!((table.at(found), table.at(stranger)), (None, None));
+    assert!(table.locate(&mut found) && !table.locate(&mut stranger));
+    assert_eq!((table.at(found), table.at(stranger)), (Some(&8), None));
     assert_eq!(table.find(found, &key(7)), Some(id));
     assert_eq!(table.find_mut(found, &key(7)), Some((id, &mut 8)));
     assert_eq!(table.find(stranger, &key(6)), None);
-    table.warm_entries(
-        [id].into_iter(),
-        |value| {
-            add(&touched, value);
-            0
-        },
-        |value| add(&reached, value),
-        |value| add(&followed, value),
-    );
-    assert_eq!((touched.get(), reached.get(), followed.get()), (16, 16, 16));
     assert_eq!(
         table.remove(id),
         Some(Evicted {
@@ -87,24 +64,16 @@ fn in_found_changed_and_out() {
 }
 
 #[test]
-fn those_that_would_make_room_are_warmed_and_no_others() {
+fn those_that_would_make_room_are_told_and_no_others() {
     let mut table = FlowTable::new(4, SECRET);
     insert(&mut table, 1, Retention::Kept);
-    for number in 2..5 {
+    for number in 2..4 {
         insert(&mut table, number, Retention::Observed);
     }
-    let left = core::cell::RefCell::new(Vec::new());
-    let leave = |value: &u32| left.borrow_mut().push(*value);
-    let mut batch = [3, 70, 71].map(|number| table.seek(&key(number)));
-    table.warm(
-        &mut batch,
-        |sought| Some(sought),
-        |_| 0,
-        |_| {},
-        |_| {},
-        leave,
-    );
-    assert_eq!(*left.borrow(), [2, 3], "two are strangers");
+    assert_eq!(table.leaving(2).count(), 0, "there is room");
+    insert(&mut table, 4, Retention::Observed);
+    assert_eq!(table.leaving(2).collect::<Vec<_>>(), [&2, &3]);
+    assert_eq!(table.leaving(9).count(), 3);
 }
 
 #[test]
