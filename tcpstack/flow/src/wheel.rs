@@ -4,6 +4,7 @@ use sluice_packet::{Instant, fetch};
 
 use crate::limits::{
     TIMER_BYTES_MAX, TIMER_LEVEL_BITS, TIMER_LEVELS, TIMER_SLOTS_PER_LEVEL, TIMER_TICK_MICROS,
+    TIMERS_AHEAD,
 };
 
 const NONE: u32 = u32::MAX;
@@ -48,20 +49,67 @@ pub struct TimerWheel<K> {
 struct Entry<K> {
     /// Of a free entry, the last one's.
     key: K,
-    tick: u64,
+    standing: Standing,
     generation: u32,
     previous: u32,
     next: u32,
-    place: Place,
+    /// One that stands some places behind this one in its list, or did: to be asked for when this one is worked off.
+    ahead: u32,
 }
 
 const _: () = assert!(size_of::<Entry<crate::FlowId>>() <= TIMER_BYTES_MAX);
 
-#[derive(Copy, Clone)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Place {
     Free,
     Due,
     Slot { level: u8, slot: u8 },
+}
+
+/// A tick and, below it, the level and the slot in which its timer stands.
+#[derive(Copy, Clone)]
+struct Standing(u64);
+
+impl Standing {
+    const SLOT: u32 = TIMER_LEVEL_BITS;
+    const TICK: u32 = Self::SLOT + 4;
+    const FREE: u8 = 0xf;
+    const DUE: u8 = 0xe;
+
+    const fn new(tick: u64, place: Place) -> Self {
+        let (level, slot) = match place {
+            Place::Free => (Self::FREE, 0),
+            Place::Due => (Self::DUE, 0),
+            Place::Slot { level, slot } => (level, slot),
+        };
+        Self(tick << Self::TICK | (level as u64) << Self::SLOT | slot as u64)
+    }
+
+    const fn tick(self) -> u64 {
+        self.0 >> Self::TICK
+    }
+
+    const fn place(self) -> Place {
+        match (self.0 >> Self::SLOT & 0xf) as u8 {
+            Self::FREE => Place::Free,
+            Self::DUE => Place::Due,
+            level => Place::Slot {
+                level,
+                slot: (self.0 & ((1 << Self::SLOT) - 1)) as u8,
+            },
+        }
+    }
+}
+
+const _: () = assert!(TIMER_LEVELS <= Standing::DUE as usize);
+const _: () = assert!(TICK_MAX.ilog2() as usize / TIMER_LEVEL_BITS as usize + 1 == TIMER_LEVELS);
+
+/// The last tick there is: in 140,000 years.
+const TICK_MAX: u64 = u64::MAX >> Standing::TICK;
+
+/// The tick at which a moment has come.
+fn tick_of(at: Instant) -> u64 {
+    at.micros().div_ceil(TIMER_TICK_MICROS).min(TICK_MAX)
 }
 
 #[derive(Copy, Clone)]
@@ -74,11 +122,16 @@ struct Level {
 struct List {
     first: u32,
     last: u32,
+    /// The timer that stands so many places before the last one.
+    mark: u32,
+    behind_mark: u32,
 }
 
 const EMPTY: List = List {
     first: NONE,
     last: NONE,
+    mark: NONE,
+    behind_mark: 0,
 };
 
 /// What one step of working off has done.
@@ -123,8 +176,7 @@ impl<K: Copy> TimerWheel<K> {
 
     /// Has `key` come back once `at` is there.
     pub fn schedule(&mut self, key: K, at: Instant) -> TimerId {
-        let tick = at.micros().div_ceil(TIMER_TICK_MICROS);
-        let index = self.allocate(key, tick);
+        let index = self.allocate(key, tick_of(at));
         self.place(index);
         self.len += 1;
         TimerId {
@@ -152,13 +204,13 @@ impl<K: Copy> TimerWheel<K> {
         let Some(entry) = self.live(id) else {
             return false;
         };
-        let tick = at.micros().div_ceil(TIMER_TICK_MICROS);
-        if entry.tick == tick {
+        let tick = tick_of(at);
+        if entry.standing.tick() == tick {
             return true;
         }
         self.unlink(id.index);
         if let Some(entry) = self.entry_mut(id.index) {
-            entry.tick = tick;
+            entry.standing = Standing::new(tick, Place::Free);
         }
         self.place(id.index);
         true
@@ -205,6 +257,7 @@ impl<K: Copy> TimerWheel<K> {
         let now = now.micros() / TIMER_TICK_MICROS;
         let index = self.due.first;
         if index != NONE {
+            self.fetch_ahead(index);
             self.unlink(index);
             return self.release(index).map_or(Step::Done, Step::Fired);
         }
@@ -214,6 +267,7 @@ impl<K: Copy> TimerWheel<K> {
                 .map(|list| list.first);
             match first {
                 Some(index) if index != NONE => {
+                    self.fetch_ahead(index);
                     self.unlink(index);
                     self.place(index);
                 }
@@ -234,6 +288,14 @@ impl<K: Copy> TimerWheel<K> {
         }
     }
 
+    /// Each entry says where the next one is: without this they would be read one after the other.
+    fn fetch_ahead(&self, index: u32) {
+        let ahead = self.entry(index).and_then(|entry| self.entry(entry.ahead));
+        if let Some(entry) = ahead {
+            fetch(entry);
+        }
+    }
+
     fn entry(&self, index: u32) -> Option<&Entry<K>> {
         self.entries.get(index as usize)
     }
@@ -244,7 +306,7 @@ impl<K: Copy> TimerWheel<K> {
 
     fn live(&self, id: TimerId) -> Option<&Entry<K>> {
         self.entry(id.index).filter(|entry| {
-            entry.generation == id.generation && !matches!(entry.place, Place::Free)
+            entry.generation == id.generation && entry.standing.place() != Place::Free
         })
     }
 
@@ -253,16 +315,16 @@ impl<K: Copy> TimerWheel<K> {
         if let Some(entry) = self.entries.get_mut(index as usize) {
             self.free = entry.next;
             entry.key = key;
-            entry.tick = tick;
+            entry.standing = Standing::new(tick, Place::Free);
             return index;
         }
         let entry = Entry {
             key,
-            tick,
+            standing: Standing::new(tick, Place::Free),
             generation: 0,
             previous: NONE,
             next: NONE,
-            place: Place::Free,
+            ahead: NONE,
         };
         self.entries.push(entry);
         u32::try_from(self.entries.len() - 1).unwrap_or(NONE)
@@ -272,7 +334,7 @@ impl<K: Copy> TimerWheel<K> {
         let free = self.free;
         let entry = self.entry_mut(index)?;
         let key = entry.key;
-        entry.place = Place::Free;
+        entry.standing = Standing::new(0, Place::Free);
         // An entry whose ids are used up is left unused.
         if let Some(generation) = entry.generation.checked_add(1) {
             entry.generation = generation;
@@ -285,7 +347,7 @@ impl<K: Copy> TimerWheel<K> {
 
     /// Puts a timer where its tick belongs, seen from the present tick.
     fn place(&mut self, index: u32) {
-        let Some(tick) = self.entry(index).map(|entry| entry.tick) else {
+        let Some(tick) = self.entry(index).map(|entry| entry.standing.tick()) else {
             return;
         };
         let place = if tick <= self.elapsed {
@@ -298,11 +360,20 @@ impl<K: Copy> TimerWheel<K> {
             }
         };
         let Some(list) = self.list(place) else { return };
-        let previous = list.last;
+        let List {
+            last: previous,
+            mark,
+            ..
+        } = *list;
         list.last = index;
+        list.behind_mark += 1;
         if list.first == NONE {
             list.first = index;
         }
+        if mark == NONE {
+            (list.mark, list.behind_mark) = (index, 0);
+        }
+        let full = list.behind_mark >= TIMERS_AHEAD;
         if let Place::Slot { level, slot } = place
             && let Some(level) = self.levels.get_mut(usize::from(level))
         {
@@ -314,7 +385,14 @@ impl<K: Copy> TimerWheel<K> {
         if let Some(entry) = self.entry_mut(index) {
             entry.previous = previous;
             entry.next = NONE;
-            entry.place = place;
+            entry.standing = Standing::new(tick, place);
+        }
+        if full && let Some(marked) = self.entry_mut(mark) {
+            marked.ahead = index;
+            let next = marked.next;
+            if let Some(list) = self.list(place) {
+                (list.mark, list.behind_mark) = (next, TIMERS_AHEAD - 1);
+            }
         }
     }
 
@@ -322,12 +400,13 @@ impl<K: Copy> TimerWheel<K> {
         let Some(&Entry {
             previous,
             next,
-            place,
+            standing,
             ..
         }) = self.entry(index)
         else {
             return;
         };
+        let place = standing.place();
         if let Some(neighbour) = self.entry_mut(previous) {
             neighbour.next = next;
         }
@@ -340,6 +419,10 @@ impl<K: Copy> TimerWheel<K> {
         }
         if list.last == index {
             list.last = previous;
+        }
+        if list.mark == index {
+            list.mark = next;
+            list.behind_mark = list.behind_mark.saturating_sub(1);
         }
         let empty = list.first == NONE;
         if let (true, Place::Slot { level, slot }) = (empty, place)
