@@ -8,7 +8,7 @@ use sluice_telemetry::{Counter, DropReason};
 use smallvec::SmallVec;
 
 use crate::Now;
-use crate::flow::State;
+use crate::flow::{Flow, State};
 use crate::intake::Frames;
 use crate::limits::{BURST_PACKETS_MAX, FETCH_AHEAD, LOCATE_BEHIND};
 use crate::output::Output;
@@ -106,13 +106,16 @@ impl<B: PacketBuf> Worker<B> {
             }
             let leaving = self.table.leaving(strangers);
             leaving.for_each(|flow| flow.fetch_to_leave(&self.wheel));
+            if self.table.keeps_any() {
+                let places = arrived.iter().filter_map(|arrival| self.place(arrival));
+                places.for_each(Flow::reach);
+            }
             let (mut fetched, mut at) = (0, 0);
             while let Some(rest) = arrived.get(at..).filter(|rest| !rest.is_empty()) {
                 let len = train_len(rest);
                 let ahead = (at + len + FETCH_AHEAD).min(count);
                 for arrival in arrived.get(fetched..ahead).unwrap_or_default() {
-                    let place = arrival.sought.and_then(|sought| self.table.at(sought));
-                    if let Some(flow) = place {
+                    if let Some(flow) = self.place(arrival) {
                         flow.fetch_for_packet(arrival.head.from_lower);
                     }
                 }
@@ -141,6 +144,12 @@ impl<B: PacketBuf> Worker<B> {
             && (self.ports.contains(key.lower_port()) || self.ports.contains(key.higher_port()));
         arrival.sought = watched.then(|| self.table.seek(key));
         arrival.packet = Some(packet);
+    }
+
+    /// What stands where the flow of a packet was located.
+    #[inline(always)]
+    fn place(&self, arrival: &Arrival<B>) -> Option<&Flow<Packet<B>>> {
+        arrival.sought.and_then(|sought| self.table.at(sought))
     }
 
     /// 1 if the flow of the packet is not in the table and may come into it, else 0.

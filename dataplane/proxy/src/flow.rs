@@ -188,6 +188,15 @@ impl<B> Flow<B> {
         }
     }
 
+    /// Asks for a little of what lies behind the entry: what keeps a core waiting longest is where its pages are, and this way
+    /// it learns that of a whole burst at once.
+    #[inline]
+    pub(crate) fn reach(&self) {
+        if let State::Taken(session) = &self.state {
+            session.fetch_ends();
+        }
+    }
+
     /// Asks for what a packet of that end will read beyond the entry's first line.
     #[inline]
     pub(crate) fn fetch_for_packet(&self, from_lower: bool) {

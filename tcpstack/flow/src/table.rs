@@ -195,6 +195,12 @@ impl<V> FlowTable<V> {
         self.len
     }
 
+    /// Any entry that is [`Retention::Kept`].
+    #[must_use]
+    pub const fn keeps_any(&self) -> bool {
+        self.kept.len > 0
+    }
+
     /// No entry.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -490,6 +490,12 @@ impl Session {
             .fold(self.deadline, Instant::min)
     }
 
+    /// Asks for a line near its beginning and one near its end: it may lie in two pages.
+    pub(crate) fn fetch_ends(&self) {
+        fetch(&self.deadline);
+        fetch(&self.ended_at);
+    }
+
     /// Asks for what a segment of that end will read.
     pub(crate) fn fetch_half(&self, client: bool) {
         let half = if client { &self.client } else { &self.origin };
