@@ -185,6 +185,7 @@ pub(crate) fn boot(
             stop: Arc::clone(stop),
             clock,
             idle: settings.idle,
+            hugepages: settings.hugepages != Hugepages::Off,
             worker: WorkerSettings {
                 flows_max,
                 leaf_key: Arc::clone(&leaf_key),

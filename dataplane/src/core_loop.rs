@@ -83,6 +83,8 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// What to do without work.
     pub(crate) idle: IdleMode,
+    /// Its worker's tables are to be in hugepages, if the kernel has any.
+    pub(crate) hugepages: bool,
     /// Its worker's settings.
     pub(crate) worker: WorkerSettings,
 }
@@ -136,6 +138,7 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
         stop,
         clock,
         idle,
+        hugepages,
         worker,
     } = core;
     let Some(cells) = stats.core(position) else {
@@ -150,6 +153,11 @@ pub(crate) fn run(core: Core, ready: &Sender<Result<(), StartFailure>>) {
             return;
         }
     };
+    if hugepages {
+        for memory in worker.addresses() {
+            dpdk::advise_hugepages(memory);
+        }
+    }
     let places = ports.iter().map(|port| (port.segment, port.side)).collect();
     let mut receive = Vec::with_capacity(ports.len());
     let mut wire_ports = Vec::with_capacity(ports.len());

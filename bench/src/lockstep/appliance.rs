@@ -125,6 +125,9 @@ impl Appliance {
             now: Instant::ZERO,
         };
         let mut worker = Worker::new(1, settings)?;
+        for memory in worker.addresses() {
+            dpdk::advise_hugepages(memory);
+        }
         worker.adopt(Arc::clone(&self.generation));
         Ok(worker)
     }

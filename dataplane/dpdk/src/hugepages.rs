@@ -1,5 +1,6 @@
-//! What the kernel has in store: reserved hugepages, and memory at large.
+//! What the kernel has in store: reserved hugepages, and memory at large; and transparent ones for what is not DPDK's.
 
+use core::ops::Range;
 use std::{fs, path::Path};
 
 /// Hugepages of every size together.
@@ -16,6 +17,26 @@ pub struct HugepageState {
 pub struct MemoryState {
     /// What could be taken without swapping, in MiB (`MemAvailable`).
     pub available_mib: u64,
+}
+
+/// Of a transparent hugepage of x86-64.
+const TRANSPARENT_BYTES: usize = 2 << 20;
+
+/// Asks the kernel to keep memory of this process in transparent hugepages, which need no reservation: at once if it can
+/// (`MADV_COLLAPSE` of madvise(2), Linux 6.1), else as it finds the time. `addresses` is where the memory lies. Returns the
+/// bytes that it was asked for, those in whole pages. It is advice: what is written there stays.
+pub fn advise_hugepages(addresses: Range<usize>) -> usize {
+    let start = addresses.start.next_multiple_of(TRANSPARENT_BYTES);
+    let bytes = addresses.end.saturating_sub(start) & !(TRANSPARENT_BYTES - 1);
+    if bytes > 0 {
+        let place = core::ptr::without_provenance_mut(start);
+        for advice in [libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE] {
+            // SAFETY: neither advice changes what any address reads as, whatever lies there. A kernel that knows one of
+            // them not, has no such page free or finds no memory there refuses, and nothing has changed.
+            let _refused = unsafe { libc::madvise(place, bytes, advice) };
+        }
+    }
+    bytes
 }
 
 impl HugepageState {
@@ -114,5 +135,36 @@ mod tests {
             })
         );
         assert_eq!(MemoryState::parse("MemTotal: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn memory_is_advised_in_whole_pages_and_keeps_what_it_holds() {
+        const BYTES: usize = 9 << 20;
+        let memory: Vec<u8> = (0..=250).cycle().take(BYTES).collect();
+        let range = memory.as_ptr_range();
+        let (start, end) = (range.start.addr(), range.end.addr());
+        let advised = advise_hugepages(start..end);
+        assert!(
+            advised.is_multiple_of(TRANSPARENT_BYTES) && advised > BYTES - 2 * TRANSPARENT_BYTES
+        );
+        assert!(
+            memory
+                .iter()
+                .enumerate()
+                .all(|(at, byte)| usize::from(*byte) == at % 251)
+        );
+        assert_eq!(advise_hugepages(start..start), 0);
+        assert_eq!(advise_hugepages(start..start + 4_096), 0);
+        if !Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+            return;
+        }
+        // The mapping that begins with the first whole page says that it was advised ("hg", proc_pid_smaps(5)).
+        let first = format!("{:x}-", start.next_multiple_of(TRANSPARENT_BYTES));
+        let maps = fs::read_to_string("/proc/self/smaps").expect("this process");
+        let mut lines = maps.lines().skip_while(|line| !line.starts_with(&first));
+        let flags = lines
+            .find(|line| line.starts_with("VmFlags:"))
+            .expect("such a mapping");
+        assert!(flags.split(' ').any(|flag| flag == "hg"), "{flags}");
     }
 }

@@ -43,7 +43,7 @@ pub use burst::Burst;
 pub use clock::{Clock, cycles, cycles_hz};
 pub use eal::{Eal, EalConfig, Huge, InitError, LcorePlacement, Memory, version};
 pub use error::{DpdkError, Errno, Operation};
-pub use hugepages::{HugepageState, MemoryState};
+pub use hugepages::{HugepageState, MemoryState, advise_hugepages};
 pub use lcore::{LaunchError, Lcore, LcoreId, Panicked};
 pub use mbuf::Mbuf;
 pub use mempool::Mempool;

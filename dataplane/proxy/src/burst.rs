@@ -1,5 +1,5 @@
-//! A burst of packets: parsed and looked up together, so that their cache misses overlap, then worked off in the order in
-//! which they came. Adjacent segments of one end of a session are handed to its connection together: receive offload in
+//! A burst of packets: parsed and looked for together, so that what one needs comes to the cache while others are worked on;
+//! then worked off in the order in which they came. Adjacent segments of one end of a session are handed to its connection together: receive offload in
 //! software, after which every segment is still there as it came.
 
 use sluice_flow::{Packet, Sought};
@@ -71,7 +71,7 @@ impl Passed {
 
 impl<B: PacketBuf> Worker<B> {
     /// Packets from one port, in order. The same as [`Self::on_packet`] for each of them, and cheaper: what most packets need
-    /// is done first, and the cache lines that a lookup reads are read side by side for a whole burst.
+    /// is done first, and what a lookup reads is asked for some packets before it is read.
     pub fn on_burst(
         &mut self,
         segment: SegmentId,
@@ -97,8 +97,8 @@ impl<B: PacketBuf> Worker<B> {
                     strangers += self.locate(burst.get_mut(before));
                 }
             }
-            for last in count.saturating_sub(LOCATE_BEHIND)..count {
-                strangers += self.locate(burst.get_mut(last));
+            for left in count.saturating_sub(LOCATE_BEHIND)..count {
+                strangers += self.locate(burst.get_mut(left));
             }
             let arrived = burst.get_mut(..count).unwrap_or_default();
             if arrived.is_empty() {
@@ -110,13 +110,16 @@ impl<B: PacketBuf> Worker<B> {
                 let places = arrived.iter().filter_map(|arrival| self.place(arrival));
                 places.for_each(Flow::reach);
             }
-            let (mut fetched, mut at) = (0, 0);
+            let (mut fetched, mut at, mut last) = (0, 0, None);
             while let Some(rest) = arrived.get(at..).filter(|rest| !rest.is_empty()) {
                 let len = train_len(rest);
                 let ahead = (at + len + FETCH_AHEAD).min(count);
                 for arrival in arrived.get(fetched..ahead).unwrap_or_default() {
-                    if let Some(flow) = self.place(arrival) {
-                        flow.fetch_for_packet(arrival.head.from_lower);
+                    let again = core::mem::replace(&mut last, arrival.sought) == arrival.sought;
+                    if let Some(flow) = self.place(arrival)
+                        && !again
+                    {
+                        flow.fetch_for_packet(arrival.head.from_lower, &self.wheel);
                     }
                 }
                 fetched = ahead;
@@ -152,7 +155,7 @@ impl<B: PacketBuf> Worker<B> {
         arrival.sought.and_then(|sought| self.table.at(sought))
     }
 
-    /// 1 if the flow of the packet is not in the table and may come into it, else 0.
+    /// 1 if the packet's flow is looked for and not in the table, else 0.
     #[inline(always)]
     fn locate(&self, arrival: Option<&mut Arrival<B>>) -> usize {
         let sought = arrival.and_then(|arrival| arrival.sought.as_mut());

@@ -199,10 +199,13 @@ impl<B> Flow<B> {
 
     /// Asks for what a packet of that end will read beyond the entry's first line.
     #[inline]
-    pub(crate) fn fetch_for_packet(&self, from_lower: bool) {
+    pub(crate) fn fetch_for_packet(&self, from_lower: bool, wheel: &TimerWheel<FlowId>) {
         match &self.state {
             State::Taken(session) => session.fetch_half(self.place.is_from_client(from_lower)),
-            State::Holding(holding) => holding.fetch(),
+            State::Holding(holding) => {
+                wheel.fetch(self.alarm.timer);
+                holding.fetch();
+            }
             State::Observing(observer) => {
                 observer.fetch();
                 fetch(&self.identity.started);
@@ -220,10 +223,14 @@ impl<B> Flow<B> {
         }
     }
 
-    /// Asks for what tells whether anything is due.
+    /// Asks for what tells whether anything is due, and for what forgetting an observed flow reads.
     pub(crate) fn fetch_deadlines(&self) {
-        if let State::Taken(session) = &self.state {
-            session.fetch_deadlines();
+        match &self.state {
+            State::Taken(session) => session.fetch_deadlines(),
+            State::Holding(holding) => holding.fetch(),
+            State::Observing(_) => fetch(&self.identity.started),
+            State::Lingering(lingering) => fetch(&lingering.until),
+            State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {}
         }
     }
 

@@ -8,8 +8,8 @@ pub const BURST_PACKETS_MAX: usize = 32;
 /// Packets that are parsed between asking for where a flow's place is written and reading it: what a miss takes.
 pub const LOCATE_BEHIND: usize = 8;
 
-/// Flows ahead of the one that is worked on of which is asked for what will be read. Few enough that it is not displaced
-/// before its turn.
+/// Packets ahead of the one that is worked on, and flows ahead of the one whose turn it is, of which is asked for what will
+/// be read. Few enough that it is not displaced before its turn.
 pub const FETCH_AHEAD: usize = 4;
 
 /// Times that what was put together from fragments may itself be one, outer and inner datagram counted.

@@ -1,5 +1,6 @@
 //! One core's worker: every packet of its flows, their timers and their turns.
 
+use core::ops::Range;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -123,6 +124,14 @@ impl<B: PacketBuf> Worker<B> {
         })
     }
 
+    /// The addresses of the memory that has room for all flows. A packet reads it wherever its flow happens to be: who knows
+    /// how places it in large pages.
+    #[must_use]
+    pub fn addresses(&self) -> [Range<usize>; 3] {
+        let [index, entries] = self.table.addresses();
+        [index, entries, self.wheel.addresses()]
+    }
+
     /// Takes a generation for all flows that begin from now on. Flows under way keep theirs.
     pub fn adopt(&mut self, generation: Arc<Generation>) {
         self.shared.leaves.purge(generation.number());
@@ -218,9 +227,6 @@ impl<B: PacketBuf> Worker<B> {
             table.fetch(id);
             fired.push(id);
         });
-        for flow in fired.iter().filter_map(|id| table.get(*id)) {
-            flow.fetch_deadlines();
-        }
         for id in fired.drain(..) {
             if let Some(flow) = table.get_mut(id) {
                 flow.alarm = Alarm::NONE;
@@ -240,9 +246,19 @@ impl<B: PacketBuf> Worker<B> {
             }
             self.service(id, &mut budget, now, out);
         }
+        let first = self.touched.iter().take(FETCH_AHEAD.min(before));
+        first.for_each(|id| self.fetch_for_turn(*id));
         for position in 0..self.touched.len() {
-            if position + FETCH_AHEAD < before {
-                self.fetch_for_turn(self.touched.get(FETCH_AHEAD));
+            // What a timer calls for may have been left alone for long, and mostly nothing is due.
+            if position >= before && (position - before).is_multiple_of(BURST_PACKETS_MAX) {
+                let called = self.touched.iter().take(BURST_PACKETS_MAX);
+                let flows = called.filter_map(|id| self.table.get(*id));
+                flows.for_each(Flow::fetch_deadlines);
+            }
+            if let Some(id) = self.touched.get(FETCH_AHEAD)
+                && position + FETCH_AHEAD < before
+            {
+                self.fetch_for_turn(*id);
             }
             let Some(id) = self.touched.pop_front() else {
                 break;
@@ -250,9 +266,12 @@ impl<B: PacketBuf> Worker<B> {
             worked = true;
             if let Some(flow) = self.table.get_mut(id) {
                 flow.queued = false;
-                if called.contains(&position) && flow.was_called_early(now.mono) {
-                    self.set_alarm(id, now.mono);
-                    continue;
+                if called.contains(&position) {
+                    if flow.was_called_early(now.mono) {
+                        self.set_alarm(id, now.mono);
+                        continue;
+                    }
+                    self.fetch_for_turn(id);
                 }
             }
             self.service(id, &mut budget, now, out);
@@ -260,8 +279,8 @@ impl<B: PacketBuf> Worker<B> {
         worked
     }
 
-    fn fetch_for_turn(&self, id: Option<&FlowId>) {
-        if let Some(flow) = id.and_then(|id| self.table.get(*id)) {
+    fn fetch_for_turn(&self, id: FlowId) {
+        if let Some(flow) = self.table.get(id) {
             flow.fetch_for_turn(&self.wheel);
         }
     }
@@ -344,6 +363,7 @@ impl<B: PacketBuf> Worker<B> {
             return self.succeed(id, from, packet, tcp, now, out);
         }
         let before = flow.state.retention();
+        let was_taken = matches!(flow.state, State::Taken(_));
         let after = flow.on_packet(&mut self.shared, packet, tcp, from_client, now, out);
         let retention = flow.state.retention();
         match after {
@@ -355,8 +375,8 @@ impl<B: PacketBuf> Worker<B> {
         if retention != before {
             self.table.retain(id, retention);
         }
-        // What it holds once it was serviced is charged then.
-        if after == After::Keep {
+        // What a segment leaves with a session is charged at the end of the turn.
+        if after != After::Undisturbed && !was_taken {
             self.charge(id);
             self.make_room(now, out);
         }

@@ -230,6 +230,74 @@ fn d122_a_core_that_holds_too_much_decides_without_holding_more_and_recovers() {
     assert_eq!(script.count(Counter::MemoryRefusals), 1);
 }
 
+/// Whole hellos of two flows come before either flow has its turn.
+#[test]
+fn d126_sessions_that_begin_in_one_batch_share_the_memory_there_is() {
+    let settings = Settings {
+        memory: MemoryBudget {
+            buffer_bytes_max: 1,
+            ..MemoryBudget::default()
+        },
+        ..Settings::default()
+    };
+    let hello = client(&pki(), REQUEST, 10).first_flight();
+    let servers = ["10.2.0.1:443", "10.2.0.2:443"];
+    let mut script = Script::under(&settings, world::script::ORIGIN);
+    for server in servers {
+        script.server = server;
+        script.handshake(C, O);
+    }
+    for server in servers {
+        script.server = server;
+        let frame = script.frame(Side::A, C + 1, O + 1, ACK, &hello);
+        script.world.inject(Side::A, frame);
+    }
+    script.logged(
+        DecisionCode::BypassOverLimit,
+        "the memory for flows like this is used up",
+    );
+    assert_eq!(script.count(Counter::MemoryRefusals), 1);
+}
+
+/// What a flow held is no more held when it is taken over, in the same batch.
+#[test]
+fn d122_what_a_takeover_gives_back_may_be_held_for_other_flows_at_once() {
+    let hello = client(&pki(), REQUEST, 10).first_flight();
+    let (first, rest) = hello.split_at(BEGINNING.len());
+    let servers = ["10.2.0.1:443", "10.2.0.2:443", "10.2.0.3:443"];
+    // Room for what one flow holds, and a byte more.
+    let held = |held_bytes_max: usize| {
+        let settings = Settings {
+            memory: MemoryBudget {
+                held_bytes_max,
+                ..MemoryBudget::default()
+            },
+            ..Settings::default()
+        };
+        let mut script = Script::under(&settings, servers[0]);
+        for server in servers {
+            script.server = server;
+            script.handshake(C, O);
+        }
+        script.server = servers[0];
+        script.stop(Side::A, C + 1, O + 1, ACK, first);
+        script.world.worker.gauges(&mut script.world.out);
+        let bytes = usize::try_from(script.count(Counter::HeldBytes)).unwrap();
+        (script, bytes)
+    };
+    let (_, one) = held(MemoryBudget::default().held_bytes_max);
+    let (mut script, _) = held(one + 1);
+    let rest = script.frame(Side::A, C + 1 + first.len() as u32, O + 1, ACK, rest);
+    script.world.inject(Side::A, rest);
+    for server in &servers[1..] {
+        script.server = server;
+        let other = script.frame(Side::A, C + 1, O + 1, ACK, BEGINNING);
+        script.world.inject(Side::A, other);
+    }
+    assert_eq!(script.count(Counter::MemoryRefusals), 0);
+    assert!(script.world.out.events.is_empty());
+}
+
 #[test]
 fn p97_t65_a_hello_of_sixty_kilobytes_is_collected_whatever_the_window_scale() {
     let pki = pki();

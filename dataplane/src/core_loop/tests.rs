@@ -152,6 +152,7 @@ fn two_cores_share_the_flows_of_a_single_queue_and_lose_nothing() {
             stop: Arc::clone(&stop),
             clock,
             idle: IdleMode::Adaptive,
+            hugepages: true,
             worker: WorkerSettings {
                 flows_max: 4_096,
                 leaf_key: Arc::clone(&leaf_key),

@@ -1,5 +1,7 @@
 //! The flow table of one core.
 
+use core::ops::Range;
+
 use siphasher::sip::SipHasher13;
 use sluice_packet::{FlowKey, fetch};
 
@@ -193,6 +195,16 @@ impl<V> FlowTable<V> {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
+    }
+
+    /// The addresses of its memory, for whoever knows how to place that well.
+    #[must_use]
+    pub fn addresses(&self) -> [Range<usize>; 2] {
+        let entries = self.entries.as_ptr_range();
+        [
+            self.index.addresses(),
+            entries.start.addr()..entries.end.addr(),
+        ]
     }
 
     /// Any entry that is [`Retention::Kept`].

@@ -1,5 +1,7 @@
 //! Timers.
 
+use core::ops::Range;
+
 use sluice_packet::{Instant, fetch};
 
 use crate::limits::{
@@ -122,7 +124,7 @@ struct Level {
 struct List {
     first: u32,
     last: u32,
-    /// The timer that stands so many places before the last one.
+    /// The timer that stands so many places before the last one, or fewer if some behind it were taken back.
     mark: u32,
     behind_mark: u32,
 }
@@ -160,6 +162,13 @@ impl<K: Copy> TimerWheel<K> {
             draining: None,
             len: 0,
         }
+    }
+
+    /// The addresses of the memory that it has for timers, for whoever knows how to place that well.
+    #[must_use]
+    pub fn addresses(&self) -> Range<usize> {
+        let start = self.entries.as_ptr().addr();
+        start..start + self.entries.capacity() * size_of::<Entry<K>>()
     }
 
     /// Timers waiting.
@@ -366,6 +375,9 @@ impl<K: Copy> TimerWheel<K> {
             ..
         } = *list;
         list.last = index;
+        if mark == previous {
+            list.behind_mark = 0;
+        }
         list.behind_mark += 1;
         if list.first == NONE {
             list.first = index;
@@ -385,6 +397,7 @@ impl<K: Copy> TimerWheel<K> {
         if let Some(entry) = self.entry_mut(index) {
             entry.previous = previous;
             entry.next = NONE;
+            entry.ahead = NONE;
             entry.standing = Standing::new(tick, place);
         }
         if full && let Some(marked) = self.entry_mut(mark) {

@@ -1,5 +1,7 @@
 //! From hashes to slots.
 
+use core::ops::Range;
+
 use sluice_packet::fetch;
 
 use super::NONE;
@@ -29,6 +31,11 @@ impl Index {
             ]
             .into(),
         }
+    }
+
+    pub(super) fn addresses(&self) -> Range<usize> {
+        let buckets = self.buckets.as_ptr_range();
+        buckets.start.addr()..buckets.end.addr()
     }
 
     /// Asks for where a search for `hash` begins.

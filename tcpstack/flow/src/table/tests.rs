@@ -66,7 +66,9 @@ fn in_found_changed_and_out() {
 #[test]
 fn those_that_would_make_room_are_told_and_no_others() {
     let mut table = FlowTable::new(4, SECRET);
+    assert!(!table.keeps_any());
     insert(&mut table, 1, Retention::Kept);
+    assert!(table.keeps_any());
     for number in 2..4 {
         insert(&mut table, number, Retention::Observed);
     }
