@@ -1,6 +1,6 @@
 //! A burst of packets: parsed and looked for together, so that what one needs comes to the cache while others are worked on;
-//! then worked off in the order in which they came. Adjacent segments of one end of a session are handed to its connection together: receive offload in
-//! software, after which every segment is still there as it came.
+//! then worked off in the order in which they came. Adjacent segments of one end of a session are handed to its connection
+//! together: receive offload in software, after which every segment is still there as it came.
 
 use sluice_flow::{Packet, Sought};
 use sluice_packet::{Glance, PacketBuf, SegmentId, Side, TcpHead, TcpSegment, glance, parse};

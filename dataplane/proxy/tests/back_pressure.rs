@@ -35,6 +35,28 @@ fn server(pki: &Pki, request_bytes: usize, reply: &[u8]) -> App {
     )
 }
 
+/// A core that may hold so many bytes.
+fn holding(held_bytes_max: usize) -> Settings {
+    Settings {
+        memory: MemoryBudget {
+            held_bytes_max,
+            ..MemoryBudget::default()
+        },
+        ..Settings::default()
+    }
+}
+
+/// A core whose sessions may take so many bytes.
+fn buffering(buffer_bytes_max: usize) -> Settings {
+    Settings {
+        memory: MemoryBudget {
+            buffer_bytes_max,
+            ..MemoryBudget::default()
+        },
+        ..Settings::default()
+    }
+}
+
 /// Until data has begun to flow.
 fn begin(world: &mut World, flows: impl Fn(&World) -> bool) {
     for _ in 0..1000 {
@@ -121,11 +143,7 @@ fn d126_a_core_whose_memory_for_sessions_is_used_up_passes_or_blocks_and_recover
         let pki = pki();
         let settings = Settings {
             appliance: format!("{APPLIANCE}[limits]\nover_limit = \"{setting}\"\n"),
-            memory: MemoryBudget {
-                buffer_bytes_max: 1,
-                ..MemoryBudget::default()
-            },
-            ..Settings::default()
+            ..buffering(1)
         };
         let first = client(&pki, REQUEST, 10);
         let mut world = World::with(&settings, &pki, first, server(&pki, 10_000, b""));
@@ -173,13 +191,7 @@ fn d126_windows_do_not_grow_while_memory_is_short() {
     let reply = body(2_000_000);
     let mut widest = Vec::new();
     for buffer_bytes_max in [1, usize::MAX] {
-        let settings = Settings {
-            memory: MemoryBudget {
-                buffer_bytes_max,
-                ..MemoryBudget::default()
-            },
-            ..Settings::default()
-        };
+        let settings = buffering(buffer_bytes_max);
         let mut world = World::with(
             &settings,
             &pki,
@@ -201,13 +213,7 @@ fn d126_windows_do_not_grow_while_memory_is_short() {
 
 #[test]
 fn d122_a_core_that_holds_too_much_decides_without_holding_more_and_recovers() {
-    let settings = Settings {
-        memory: MemoryBudget {
-            held_bytes_max: 50,
-            ..MemoryBudget::default()
-        },
-        ..Settings::default()
-    };
+    let settings = holding(50);
     let mut script = Script::under(&settings, world::script::ORIGIN);
     script.handshake(C, O);
     script.stop(Side::A, C + 1, O + 1, ACK, BEGINNING);
@@ -233,13 +239,7 @@ fn d122_a_core_that_holds_too_much_decides_without_holding_more_and_recovers() {
 /// Whole hellos of two flows come before either flow has its turn.
 #[test]
 fn d126_sessions_that_begin_in_one_batch_share_the_memory_there_is() {
-    let settings = Settings {
-        memory: MemoryBudget {
-            buffer_bytes_max: 1,
-            ..MemoryBudget::default()
-        },
-        ..Settings::default()
-    };
+    let settings = buffering(1);
     let hello = client(&pki(), REQUEST, 10).first_flight();
     let servers = ["10.2.0.1:443", "10.2.0.2:443"];
     let mut script = Script::under(&settings, world::script::ORIGIN);
@@ -267,13 +267,7 @@ fn d122_what_a_takeover_gives_back_may_be_held_for_other_flows_at_once() {
     let servers = ["10.2.0.1:443", "10.2.0.2:443", "10.2.0.3:443"];
     // Room for what one flow holds, and a byte more.
     let held = |held_bytes_max: usize| {
-        let settings = Settings {
-            memory: MemoryBudget {
-                held_bytes_max,
-                ..MemoryBudget::default()
-            },
-            ..Settings::default()
-        };
+        let settings = holding(held_bytes_max);
         let mut script = Script::under(&settings, servers[0]);
         for server in servers {
             script.server = server;
