@@ -11,7 +11,7 @@ const SYNS_PER_SECOND: &str = "20000";
 /// The share of its goodput that an established flow keeps under a flood of SYNs.
 const KEPT_MIN: f64 = 0.95;
 /// Rounds of eight turns of each kind, at most.
-const ROUNDS_MAX: u8 = 4;
+const ROUNDS_MAX: u8 = 12;
 /// So many standard errors of a share are no noise.
 const ERRORS: f64 = 2.0;
 
@@ -134,7 +134,7 @@ fn d121_established_flows_keep_their_goodput_under_a_flood_of_syns() {
         begun > sent / 2,
         "{begun} of {sent} SYNs came to be watched"
     );
-    assert!(share + noise >= KEPT_MIN, "{share} +- {noise}: {turns:?}");
+    assert!(share >= KEPT_MIN, "{share} +- {noise}: {turns:?}");
     served(&lab, Duration::from_secs(1));
 }
 
