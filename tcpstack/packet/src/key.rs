@@ -34,13 +34,62 @@ const fn halves(address: [u8; 16]) -> (u64, u64) {
 pub struct FlowKey {
     /// Addresses: two words of the lower end's, two of the higher end's.
     ends: [u64; 4],
-    /// Tunnel above the VLAN identifiers.
+    /// From the top: the tunnel, whether it is IPv6, the VLAN identifiers.
     way: u64,
-    /// From the top: whether it is IPv6, the segment, the lower end's port, the higher end's.
+    /// From the top, 16 bits each: none, the segment, the lower end's port, the higher end's.
     ports: u64,
 }
 
-const V6: u64 = 1 << 48;
+/// Beside two VLAN identifiers of twelve bits in sixteen each.
+const V6: u64 = 1 << 31;
+const VLANS: u64 = V6 - 1;
+
+/// A [`FlowKey`] in 46 bytes, to be kept: so a table has room beside it in a cache line.
+#[repr(C, packed(2))]
+#[derive(Copy, Clone)]
+pub struct StoredKey {
+    ends: [u64; 4],
+    way: u64,
+    ports: u32,
+    segment: u16,
+}
+
+const _: () = assert!(size_of::<StoredKey>() == 46);
+
+impl StoredKey {
+    /// Of no flow.
+    pub const NONE: Self = Self::of(&FlowKey::NONE);
+
+    /// The key to be kept.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(key: &FlowKey) -> Self {
+        Self {
+            ends: key.ends,
+            way: key.way,
+            ports: (key.ports & 0xffff_ffff) as u32,
+            segment: key.segment().0,
+        }
+    }
+
+    /// The key that is kept.
+    #[inline(always)]
+    #[must_use]
+    pub const fn key(&self) -> FlowKey {
+        FlowKey {
+            ends: self.ends,
+            way: self.way,
+            ports: (self.segment as u64) << 32 | self.ports as u64,
+        }
+    }
+}
+
+impl PartialEq<FlowKey> for StoredKey {
+    #[inline(always)]
+    fn eq(&self, key: &FlowKey) -> bool {
+        self.key() == *key
+    }
+}
 
 impl FlowKey {
     /// Of no flow.
@@ -100,8 +149,8 @@ impl FlowKey {
         let (lo, hi) = if lower { (one, other) } else { (other, one) };
         let key = Self {
             ends: [lo.0, lo.1, hi.0, hi.1],
-            way: u64::from(vlan.identity()),
-            ports: v6 | u64::from(segment.0) << 32 | u64::from(lo.2) << 16 | u64::from(hi.2),
+            way: v6 | u64::from(vlan.identity()),
+            ports: u64::from(segment.0) << 32 | u64::from(lo.2) << 16 | u64::from(hi.2),
         };
         (key, lower)
     }
@@ -109,7 +158,7 @@ impl FlowKey {
     /// The key of the flow with the same ends in that tunnel.
     #[must_use]
     pub const fn in_tunnel(self, tunnel: TunnelId) -> Self {
-        let way = (tunnel.to_u32() as u64) << 32 | self.way & 0xffff_ffff;
+        let way = (tunnel.to_u32() as u64) << 32 | self.way & (V6 | VLANS);
         Self { way, ..self }
     }
 
@@ -122,7 +171,7 @@ impl FlowKey {
     /// The VLANs it is in, of which only the identifiers are kept.
     #[must_use]
     pub const fn vlan(&self) -> VlanStack {
-        VlanStack::identified((self.way & 0xffff_ffff) as u32)
+        VlanStack::identified((self.way & VLANS) as u32)
     }
 
     /// The tunnel it is in.
@@ -132,6 +181,7 @@ impl FlowKey {
     }
 
     /// The end with the lower address, or with the lower port of the same address.
+    #[inline]
     #[must_use]
     pub const fn lower(&self) -> SocketAddr {
         let [high, low, _, _] = self.ends;
@@ -139,6 +189,7 @@ impl FlowKey {
     }
 
     /// The other end.
+    #[inline]
     #[must_use]
     pub const fn higher(&self) -> SocketAddr {
         let [_, _, high, low] = self.ends;
@@ -157,6 +208,7 @@ impl FlowKey {
         (self.ports & 0xffff) as u16
     }
 
+    #[inline]
     const fn socket_addr(&self, high: u64, low: u64, port: u16) -> SocketAddr {
         let ip = if self.is_ipv6() {
             IpAddr::V6(Ipv6Addr::from_bits((high as u128) << 64 | low as u128))
@@ -175,14 +227,14 @@ impl FlowKey {
     /// Whether the flow is IPv6.
     #[must_use]
     pub const fn is_ipv6(&self) -> bool {
-        self.ports & V6 != 0
+        self.way & V6 != 0
     }
 
     /// A keyed hash of everything that two equal keys have in common. Every two keys that differ are two messages.
     #[inline(always)]
     #[must_use]
     pub fn hash(&self, keyed: &SipHasher13) -> u64 {
-        if self.is_ipv6() || self.way != 0 {
+        if self.way != 0 {
             return self.hash_long(keyed);
         }
         // Addresses are a block; what else there is, six bytes, goes into the one that ends every message.

@@ -209,6 +209,7 @@ impl LinkTemplate {
     }
 
     /// The whole template for the direction of `key` that `source` sends, in no tunnel.
+    #[inline]
     #[must_use]
     pub fn with_source(&self, key: &FlowKey, source: SocketAddr) -> PathTemplate {
         let (lower, higher) = (key.lower(), key.higher());
