@@ -149,7 +149,7 @@ impl<B: PacketBuf> Worker<B> {
         arrival.packet = Some(packet);
     }
 
-    /// What stands where the flow of a packet was located.
+    /// What stands where the flow of a packet was located, unless that only passes.
     #[inline(always)]
     fn place(&self, arrival: &Arrival<B>) -> Option<&Flow<Packet<B>>> {
         arrival.sought.and_then(|sought| self.table.at(sought))
@@ -178,17 +178,14 @@ impl<B: PacketBuf> Worker<B> {
             (Glance::Tcp, None) => passed.forward(segment, from.other(), packet, out),
             (Glance::Tcp, Some(sought)) => {
                 let head = &arrival.head;
-                let found = self.table.find_mut(sought, &head.key);
-                let mut known = None;
-                if let Some((id, flow)) = found {
-                    if flow.passes_at_once(head, &packet, from, now.mono) {
-                        return passed.forward(segment, from.other(), packet, out);
-                    }
-                    known = Some(id);
+                if let Some(ends) = self.table.brief_mut(sought, &head.key)
+                    && ends.pass_at_once(head, &packet, from, now.mono)
+                {
+                    return passed.forward(segment, from.other(), packet, out);
                 }
                 let tcp = head.read(packet.frame());
                 let (packet, out) = (Packet::Whole(packet), &mut Frames(out));
-                match known {
+                match self.table.find(sought, &head.key) {
                     Some(id) => self.on_known(id, from, packet, &tcp, now, out),
                     None => self.on_unknown((from, false), packet, &tcp, now, out),
                 }

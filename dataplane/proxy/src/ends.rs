@@ -5,9 +5,9 @@
 //! goes on; a FIN if both its numbers are near where the ends stand. Whoever sees nothing of the flow has to hit both numbers to
 //! move what is known: some 2^16 segments, after which the flow is forgotten if its ends say nothing for two minutes.
 
-use sluice_packet::{Instant, PacketBuf, SeqNum, TcpHead};
+use sluice_packet::{Instant, PacketBuf, SeqNum, Side, TcpFlags, TcpHead};
 
-use crate::flow::Bypassed;
+use crate::identity::Place;
 use crate::limits::{ACTIVITY_STEP_MICROS, PASSING_REACH_BYTES};
 
 /// What is known of a flow that passes: bits.
@@ -21,6 +21,10 @@ impl Seen {
     const FIN: [Self; 2] = [Self(1 << 2), Self(1 << 3)];
     /// A reset, and nothing since.
     const RESET: Self = Self(1 << 4);
+    /// The client is the lower end of the flow's key.
+    const CLIENT_IS_LOWER: Self = Self(1 << 5);
+    /// The client lives behind the second port.
+    const CLIENT_IS_BEHIND_B: Self = Self(1 << 6);
 
     const fn has(self, bits: Self) -> bool {
         self.0 & bits.0 == bits.0
@@ -36,7 +40,7 @@ impl Seen {
 }
 
 /// When a packet last came, in steps of [`ACTIVITY_STEP_MICROS`], rounded up: four bytes last for decades.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Activity(u32);
 
 impl Activity {
@@ -49,25 +53,99 @@ impl Activity {
     }
 }
 
-impl Bypassed {
+/// Where the ends of a flow that passes stand: all that a packet needs of it which says nothing but that the flow goes on. It is
+/// what the flow's table keeps beside its key.
+#[repr(C, packed)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ends {
+    active: Activity,
+    /// What follows the last number of the client and of the origin.
+    next: [SeqNum; 2],
+    seen: Seen,
+}
+
+impl Ends {
+    /// Of a flow of which nothing has passed.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            active: Activity::at(now),
+            ..Self::default()
+        }
+    }
+
+    /// The same, with the way round that the flow is.
+    pub(crate) fn placed(mut self, place: Place) -> Self {
+        if place.is_from_client(true) {
+            self.add(Seen::CLIENT_IS_LOWER);
+        }
+        if place.client_side == Side::B {
+            self.add(Seen::CLIENT_IS_BEHIND_B);
+        }
+        self
+    }
+
+    /// Something came.
+    pub(crate) fn touch(&mut self, now: Instant) {
+        self.active = Activity::at(now);
+    }
+
+    /// When something last came.
+    pub(crate) fn active(&self) -> Instant {
+        let active = self.active;
+        active.instant()
+    }
+
+    /// Whether a packet that came in at `from` says nothing about a [placed](Self::placed) flow but that it goes on. Then that
+    /// was noted.
+    #[inline]
+    pub(crate) fn pass_at_once(
+        &mut self,
+        head: &TcpHead,
+        packet: &impl PacketBuf,
+        from: Side,
+        now: Instant,
+    ) -> bool {
+        let seen = self.seen;
+        let from_client = head.from_lower == seen.has(Seen::CLIENT_IS_LOWER);
+        let from_b = from_client == seen.has(Seen::CLIENT_IS_BEHIND_B);
+        let tells = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+        let passes = from_b == (from == Side::B) && !head.flags.intersects(tells);
+        if passes {
+            self.touch(now);
+            self.note(head, packet, from_client);
+        }
+        passes
+    }
+
+    fn add(&mut self, bits: Seen) {
+        let mut seen = self.seen;
+        seen.set(bits);
+        self.seen = seen;
+    }
+
     /// Both ends have finished, or one has reset the connection and neither goes on.
     pub(crate) fn ended(&self) -> bool {
         let [client, origin] = Seen::FIN;
-        self.seen.has(Seen::RESET) || self.seen.has(client) && self.seen.has(origin)
+        let seen = self.seen;
+        seen.has(Seen::RESET) || seen.has(client) && seen.has(origin)
     }
 
     /// The origin's FIN was seen before the flow passed.
     pub(crate) fn origin_has_finished(&mut self) {
         let [_, origin] = Seen::FIN;
-        self.seen.set(origin);
+        self.add(origin);
     }
 
     /// A packet that is forwarded: where its sender stands, and whether it is its last one.
     pub(crate) fn note(&mut self, tcp: &TcpHead, packet: &impl PacketBuf, from_client: bool) {
-        let [client, origin] = &mut self.next;
+        let Self {
+            next: [client, origin],
+            mut seen,
+            ..
+        } = *self;
         let [client_number, origin_number] = Seen::NUMBER;
         let [client_fin, origin_fin] = Seen::FIN;
-        let (next, known, fin, other, other_known) = if from_client {
+        let (mut next, known, fin, mut other, other_known) = if from_client {
             (client, client_number, client_fin, origin, origin_number)
         } else {
             (origin, origin_number, origin_fin, client, client_number)
@@ -77,15 +155,15 @@ impl Bypassed {
             //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
             //# If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
             //# then TCP MUST reset the connection.
-            let due = if self.seen.has(known) {
+            let due = if seen.has(known) {
                 // An end that has finished answers text that is still on its way with the number of its FIN.
-                tcp.seq == *next || self.seen.has(fin) && tcp.seq + 1 == *next
+                tcp.seq == next || seen.has(fin) && tcp.seq + 1 == next
             } else {
                 // A SYN that is refused (RFC 9293 section 3.10.7.3).
-                flags.ack() && self.seen.has(other_known) && tcp.ack == *other
+                flags.ack() && seen.has(other_known) && tcp.ack == other
             };
             if due && tcp.intact(packet) {
-                self.seen.set(Seen::RESET);
+                self.add(Seen::RESET);
             }
             return;
         }
@@ -94,37 +172,44 @@ impl Bypassed {
         if !flags.ack() && !flags.syn() {
             return;
         }
-        self.seen.clear(Seen::RESET);
+        seen.clear(Seen::RESET);
+        self.seen = seen;
         let near = |number: SeqNum, stands: SeqNum| {
             number.distance(stands).unsigned_abs() < PASSING_REACH_BYTES
         };
-        let (is_known, other_is_known) = (self.seen.has(known), self.seen.has(other_known));
-        if is_known && !near(tcp.seq, *next)
-            || flags.ack() && other_is_known && !near(tcp.ack, *other)
+        let (is_known, other_is_known) = (seen.has(known), seen.has(other_known));
+        if is_known && !near(tcp.seq, next)
+            || flags.ack() && other_is_known && !near(tcp.ack, other)
         {
             return;
         }
         // What leaves a gap, or acknowledges what did not come this way, may have been damaged on its way.
         let unexpected = flags.fin()
-            || is_known && tcp.seq.gt(*next)
-            || flags.ack() && other_is_known && tcp.ack.gt(*other);
+            || is_known && tcp.seq.gt(next)
+            || flags.ack() && other_is_known && tcp.ack.gt(other);
         if unexpected && !tcp.intact(packet) {
             return;
         }
         let end = tcp.seq + tcp.payload_len() + u32::from(flags.syn()) + u32::from(flags.fin());
-        *next = if is_known { next.max(end) } else { end };
-        self.seen.set(known);
+        next = if is_known { next.max(end) } else { end };
+        seen.set(known);
         if flags.ack() {
             // What it acknowledges was sent, whether it came this way or not.
-            *other = if other_is_known {
+            other = if other_is_known {
                 other.max(tcp.ack)
             } else {
                 tcp.ack
             };
-            self.seen.set(other_known);
+            seen.set(other_known);
         }
         if flags.fin() {
-            self.seen.set(fin);
+            seen.set(fin);
         }
+        self.seen = seen;
+        self.next = if from_client {
+            [next, other]
+        } else {
+            [other, next]
+        };
     }
 }

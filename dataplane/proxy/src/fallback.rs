@@ -131,7 +131,7 @@ impl<B: PacketBuf> Worker<B> {
             };
             let mut turn = Turn {
                 flow: id,
-                key: *flow.identity.key(),
+                key: flow.identity.key(),
                 identity: &flow.identity,
                 shared: &mut self.shared,
                 now,

@@ -2,14 +2,14 @@
 
 use core::mem::offset_of;
 
-use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, TIMER_BYTES_MAX};
-use sluice_flow::{FlowId, Observer, Retention, TimerId, TimerWheel};
-use sluice_packet::{Instant, PacketBuf, SeqNum, Side, TcpFrame, TcpHead, clear_urgent, fetch};
+use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, HEAD_BYTES, TIMER_BYTES_MAX};
+use sluice_flow::{FlowId, Observer, Retention, TimerId, TimerWheel, Value};
+use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent, fetch};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
 use crate::corners::Over;
 use crate::doubts::Doubts;
-use crate::ends::{Activity, Seen};
+use crate::ends::Ends;
 use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::{Identity, Place};
@@ -21,9 +21,9 @@ use crate::session::Session;
 use crate::shared::Shared;
 use crate::{Now, corners, holding, observing};
 
-/// One entry of a core's flow table: four cache lines, of which a packet of a flow that only passes needs the first, and one
-/// of a flow that is taken over the first and its session.
-#[repr(C, align(64))]
+/// One entry of a core's flow table: with what the table adds, four cache lines, of which a packet of a flow that only passes
+/// needs none, and one of a flow that is taken over the first and its session.
+#[repr(C)]
 pub(crate) struct Flow<B> {
     /// When the timer wheel calls for this flow.
     pub(crate) alarm: Alarm,
@@ -49,8 +49,8 @@ const _: () = assert!(
         <= OBSERVED_FLOW_BYTES_MAX
 );
 const _: () = assert!(
-    offset_of!(Flow<[usize; 3]>, state) + size_of::<u64>() + size_of::<Bypassed>() <= 64,
-    "what a bypassed flow's packet needs is in one cache line"
+    HEAD_BYTES + offset_of!(Flow<[usize; 3]>, state) + 2 * size_of::<u64>() <= 64,
+    "what a packet reads of an entry before its session is in one cache line"
 );
 
 /// A timer, or none.
@@ -81,8 +81,9 @@ pub(crate) enum After {
     Remove,
 }
 
-/// The life of a flow. Its tag comes first, so that what is small lies beside it.
-#[repr(u8)]
+/// The life of a flow. Its tag comes first, so that what is small lies beside it; it is wide, so that a place of the table
+/// without a flow is told by it, and not by a byte far behind it.
+#[repr(u16)]
 pub(crate) enum State<B> {
     /// The handshake of the real ends is watched.
     Observing(Observer),
@@ -104,10 +105,7 @@ pub(crate) enum State<B> {
 #[derive(Debug)]
 pub(crate) struct Bypassed {
     pub(crate) code: DecisionCode,
-    pub(crate) active: Activity,
-    /// What follows the last number of the client and of the origin.
-    pub(crate) next: [SeqNum; 2],
-    pub(crate) seen: Seen,
+    pub(crate) ends: Ends,
     /// Most have none.
     pub(crate) doubts: Option<Box<Doubts>>,
 }
@@ -120,6 +118,26 @@ pub(crate) struct Blocked {
     pub(crate) until: Instant,
     /// It was blocked by its first packet for having no beginning: forgotten, its next one is blocked again.
     pub(crate) headless: bool,
+}
+
+/// Of a flow that passes, and whose packets may all pass.
+impl<B> Value for Flow<B> {
+    type Brief = Ends;
+
+    fn lend(&self) -> Option<Ends> {
+        match &self.state {
+            State::Bypassed(bypassed) if bypassed.doubts.is_none() => {
+                Some(bypassed.ends.placed(self.place))
+            }
+            _ => None,
+        }
+    }
+
+    fn take_back(&mut self, ends: Ends) {
+        if let State::Bypassed(bypassed) = &mut self.state {
+            bypassed.ends = ends;
+        }
+    }
 }
 
 impl<B> State<B> {
@@ -208,7 +226,7 @@ impl<B> Flow<B> {
             }
             State::Observing(observer) => {
                 observer.fetch();
-                fetch(&self.identity.started);
+                self.identity.fetch();
             }
             State::Lingering(lingering) => fetch(&lingering.until),
             State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {}
@@ -228,7 +246,7 @@ impl<B> Flow<B> {
         match &self.state {
             State::Taken(session) => session.fetch_deadlines(),
             State::Holding(holding) => holding.fetch(),
-            State::Observing(_) => fetch(&self.identity.started),
+            State::Observing(_) => self.identity.fetch(),
             State::Lingering(lingering) => fetch(&lingering.until),
             State::Over(_) | State::Bypassed(_) | State::Blocked(_) => {}
         }
@@ -245,28 +263,11 @@ impl<B> Flow<B> {
             observer.fetch();
         }
         wheel.fetch(self.alarm.timer);
-        fetch(&self.identity);
+        self.identity.fetch();
     }
 }
 
 impl<B: PacketBuf> Flow<B> {
-    /// Whether a packet of this flow just passes, as [`on_packet`](Self::on_packet) would have it; if so it was noted.
-    pub(crate) fn passes_at_once(
-        &mut self,
-        head: &TcpHead,
-        packet: &impl PacketBuf,
-        from: Side,
-        now: Instant,
-    ) -> bool {
-        let from_client = self.place.is_from_client(head.from_lower);
-        match &mut self.state {
-            State::Bypassed(bypassed) if self.place.side_of(from_client) == from => {
-                bypassed.passes_at_once(head, packet, from_client, now)
-            }
-            _ => false,
-        }
-    }
-
     /// One packet of this flow, from the client or from the origin.
     pub(crate) fn on_packet(
         &mut self,
@@ -404,7 +405,7 @@ impl<B: PacketBuf> Flow<B> {
     /// True for a late duplicate of the SYN that opened this flow, which goes on. Once both ends have finished, or it is older
     /// than a duplicate gets, the same number may well be another connection's.
     pub(crate) fn repeats_its_syn(&self, tcp: &TcpFrame, now: Instant) -> bool {
-        let goes_on = matches!(&self.state, State::Bypassed(bypassed) if !bypassed.ended());
+        let goes_on = matches!(&self.state, State::Bypassed(bypassed) if !bypassed.ends.ended());
         goes_on
             && now < self.identity.started + OBSERVE_TIMEOUT
             && self.opening_seen

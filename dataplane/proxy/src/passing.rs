@@ -1,15 +1,13 @@
 //! Flows that are not inspected: forwarded packet by packet, or blocked.
 
 use sluice_flow::Irregularity;
-use sluice_packet::{
-    Frame, Instant, PacketBuf, PathTemplate, SeqNum, TcpFlags, TcpFrame, TcpHead, parse,
-};
+use sluice_packet::{Frame, Instant, PacketBuf, PathTemplate, TcpFrame, parse};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, EndReason, Verdict};
 
 use crate::Now;
 use crate::corners;
 use crate::doubts::Doubts;
-use crate::ends::{Activity, Seen};
+use crate::ends::Ends;
 use crate::flow::{After, Blocked, Bypassed, Flow, State};
 use crate::generation::Resets;
 use crate::identity::{Identity, Place};
@@ -83,7 +81,7 @@ pub(crate) fn pass_or_drop<B: PacketBuf>(
             blocked.on_packet(flow.place, packet, tcp, from_client, now, out);
         }
         State::Bypassed(bypassed) => {
-            bypassed.note(&tcp.head(), &packet, from_client);
+            bypassed.ends.note(&tcp.head(), &packet, from_client);
             forward(flow.place, packet, from_client, out);
         }
         _ => forward(flow.place, packet, from_client, out),
@@ -95,9 +93,7 @@ impl Bypassed {
     fn new(code: DecisionCode, now: Now) -> Self {
         Self {
             code,
-            active: Activity::at(now.mono),
-            next: [SeqNum::default(); 2],
-            seen: Seen::default(),
+            ends: Ends::new(now.mono),
             doubts: None,
         }
     }
@@ -121,33 +117,16 @@ impl Bypassed {
             charged = true;
             self.doubts.take_if(|doubts| doubts.are_over());
         }
-        self.active = Activity::at(now.mono);
-        let before = self.ended();
-        self.note(&tcp.head(), &packet, from_client);
+        self.ends.touch(now.mono);
+        let before = self.ends.ended();
+        self.ends.note(&tcp.head(), &packet, from_client);
         forward(place, packet, from_client, out);
         // The alarm comes earlier only when the flow has just ended, or is known to have.
-        if charged || self.ended() && !before {
+        if charged || self.ends.ended() && !before {
             After::Keep
         } else {
             After::Undisturbed
         }
-    }
-
-    /// Whether a packet passes and says nothing about the flow but that it goes on. Then that was noted.
-    pub(crate) fn passes_at_once(
-        &mut self,
-        head: &TcpHead,
-        packet: &impl PacketBuf,
-        from_client: bool,
-        now: Instant,
-    ) -> bool {
-        let tells = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
-        let passes = self.doubts.is_none() && !head.flags.intersects(tells);
-        if passes {
-            self.active = Activity::at(now);
-            self.note(head, packet, from_client);
-        }
-        passes
     }
 
     /// When something is due: the flow is forgotten, or a number that was watched on its addresses and ports is.
@@ -159,11 +138,11 @@ impl Bypassed {
 
     /// When the flow is forgotten.
     fn until(&self) -> Instant {
-        let active = self.active.instant();
+        let active = self.ends.active();
         // An end that the origin may not have seen is none.
         match self.unconfirmed().map(Unconfirmed::until) {
             Some(until) => until.min(active + BYPASS_IDLE_TIMEOUT),
-            None if self.ended() => active + BYPASS_CLOSED_TIMEOUT,
+            None if self.ends.ended() => active + BYPASS_CLOSED_TIMEOUT,
             None => active + BYPASS_IDLE_TIMEOUT,
         }
     }
@@ -266,11 +245,11 @@ fn bypass<B: PacketBuf>(
     let passes = State::Over(corners::Over { until: now.mono });
     if let State::Holding(mut holding) = core::mem::replace(&mut flow.state, passes) {
         if holding.origin_finished {
-            bypassed.origin_has_finished();
+            bypassed.ends.origin_has_finished();
         }
         for packet in holding.hold.release() {
             if let Frame::Tcp(tcp) = parse(flow.place.segment, packet.frame()) {
-                bypassed.note(&tcp.head(), &packet, true);
+                bypassed.ends.note(&tcp.head(), &packet, true);
             }
             forward(flow.place, packet, true, out);
         }

@@ -26,7 +26,7 @@ pub(crate) fn of_flow(
     Some(FlowRecord {
         generation: generation.number(),
         core,
-        started_unix_us: identity.started_unix_us,
+        started_unix_us: identity.started_unix_us(now),
         duration_us: now.mono.micros().saturating_sub(identity.started.micros()),
         segment: generation.segment_name(identity.segment().0).to_owned(),
         vlan: identity.vlan().vids().collect(),

@@ -10,7 +10,6 @@ use sluice_packet::{Instant, PacketBuf, SeqNum, Side, TcpFrame};
 use sluice_telemetry::{Counter, DropReason, Verdict};
 use smallvec::SmallVec;
 
-use crate::ends::Activity;
 use crate::flow::{Bypassed, Flow, State};
 use crate::identity::{Identity, Place};
 use crate::limits::{SUCCESSOR_SYNS_MAX, SUCCESSOR_TIMEOUT, SUCCESSOR_WINDOW_BYTES};
@@ -196,7 +195,7 @@ impl<B: PacketBuf> Worker<B> {
             None => true,
         };
         if passes {
-            bypassed.active = Activity::at(now.mono);
+            bypassed.ends.touch(now.mono);
             passing::forward(flow.place, packet, true, out);
         } else {
             out.discard(packet, DropReason::IrregularSegment);
@@ -227,7 +226,6 @@ impl<B: PacketBuf> Worker<B> {
         } = next;
         // The SYN may have been forged long before it was sent.
         identity.started = now.mono;
-        identity.started_unix_us = now.unix_us;
         self.remove(id, now, out);
         let state = State::Observing(observer);
         let next = Flow::new((identity, place), state, tcp, reuses);

@@ -68,6 +68,7 @@ impl<B: PacketBuf> Worker<B> {
         if let Some(flow) = self.table.get_mut(id) {
             let from_client = flow.place.is_from_client(tcp.from_lower());
             passing::pass_or_drop(flow, packet, tcp, from_client, now, out);
+            self.table.lend(id);
         }
     }
 

@@ -127,9 +127,9 @@ impl<B: PacketBuf> Worker<B> {
     /// The addresses of the memory that has room for all flows. A packet reads it wherever its flow happens to be: who knows
     /// how places it in large pages.
     #[must_use]
-    pub fn addresses(&self) -> [Range<usize>; 3] {
-        let [index, entries] = self.table.addresses();
-        [index, entries, self.wheel.addresses()]
+    pub fn addresses(&self) -> [Range<usize>; 4] {
+        let [index, labels, entries] = self.table.addresses();
+        [index, labels, entries, self.wheel.addresses()]
     }
 
     /// Takes a generation for all flows that begin from now on. Flows under way keep theirs.
@@ -297,7 +297,7 @@ impl<B: PacketBuf> Worker<B> {
             {
                 let mut turn = Turn {
                     flow: id,
-                    key: *flow.identity.key(),
+                    key: flow.identity.key(),
                     identity: &flow.identity,
                     shared: &mut self.shared,
                     now,
@@ -380,6 +380,7 @@ impl<B: PacketBuf> Worker<B> {
             self.charge(id);
             self.make_room(now, out);
         }
+        self.table.lend(id);
     }
 
     fn service(
@@ -389,7 +390,7 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut impl Output<Packet<B>>,
     ) {
-        let key = self.table.key(id).copied();
+        let key = self.table.key(id);
         let Some((key, flow)) = key.zip(self.table.get_mut(id)) else {
             return;
         };
@@ -454,6 +455,7 @@ impl<B: PacketBuf> Worker<B> {
         }
         self.charge(id);
         self.make_room(now, out);
+        self.table.lend(id);
     }
 
     pub(crate) fn set_alarm(&mut self, id: FlowId, now: Instant) {

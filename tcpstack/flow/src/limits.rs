@@ -27,8 +27,11 @@ pub const TIMERS_AHEAD: u32 = 8;
 /// What one flow's timer costs: two share a cache line.
 pub const TIMER_BYTES_MAX: usize = 32;
 
-/// What an entry costs besides its value: the head, and two to four buckets of the index.
-pub const ENTRY_OVERHEAD_BYTES_MAX: usize = 64 + 4 * 8;
+/// What stands before an entry's value.
+pub const HEAD_BYTES: usize = 16;
+
+/// What an entry costs besides its value: the head, the label, and two to four buckets of the index.
+pub const ENTRY_OVERHEAD_BYTES_MAX: usize = HEAD_BYTES + 64 + 4 * 8;
 
 /// Longest time to a handshake's confirmation by data that counts as a round trip: the timeout that follows from it stays below
 /// the second that nothing at all gives (RFC 6298 2.1 and 2.2: three times it).

@@ -7,11 +7,15 @@ use sluice_packet::{FlowKey, fetch};
 
 use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN};
 
+mod head;
 mod id;
 mod index;
+mod label;
 
+use head::{Head, Listed};
 pub use id::{FlowId, Sought};
-use index::Index;
+use index::{Found, Index};
+use label::Label;
 
 /// No slot, no neighbour.
 const NONE: u32 = u32::MAX;
@@ -66,13 +70,27 @@ pub enum Refusal {
     Present(FlowId),
 }
 
+/// What a table has of each flow.
+pub trait Value {
+    /// What a packet needs of a flow that only passes. It can be lent to the table, which keeps it beside the key: such a
+    /// packet reads nothing else. At most 17 bytes, without alignment.
+    type Brief: Copy + Default;
+
+    /// What is to be lent, if anything is now.
+    fn lend(&self) -> Option<Self::Brief>;
+
+    /// Takes back what was lent, as it has become.
+    fn take_back(&mut self, brief: Self::Brief);
+}
+
 /// The flows of one core. All memory is taken when it is made; every operation costs the same however full it is.
 ///
 /// Buckets are found by a hash keyed with a secret, so that nobody can choose addresses and ports that collide, and probed
-/// linearly. They hold 32 bits of hash, so a probe reads an entry only when it is, but for one time in billions, the right
-/// one.
-pub struct FlowTable<V> {
+/// linearly. They hold 32 bits of hash, so a probe reads a key only when it is, but for one time in billions, the right
+/// one. Keys stand apart from the entries, each in a cache line with what its value has [lent](Value).
+pub struct FlowTable<V: Value> {
     index: Index,
+    labels: Box<[Label<V::Brief>]>,
     entries: Box<[Entry<V>]>,
     free: List,
     observed: List,
@@ -82,47 +100,11 @@ pub struct FlowTable<V> {
     keyed: SipHasher13,
 }
 
-/// Head and value lie side by side: what a packet reads of both is on one page.
-#[repr(C)]
+/// Head and beginning of the value lie in one cache line.
+#[repr(C, align(64))]
 struct Entry<V> {
     head: Head,
     value: Option<V>,
-}
-
-impl<V> Entry<V> {
-    fn fetch(&self) {
-        fetch(&self.head);
-        fetch(&self.value);
-    }
-}
-
-/// What a lookup reads of an entry: one cache line.
-#[repr(align(64))]
-#[derive(Copy, Clone)]
-struct Head {
-    key: FlowKey,
-    generation: u32,
-    previous: u32,
-    next: u32,
-    list: Listed,
-}
-
-const _: () = assert!(size_of::<Head>() == 64);
-
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Listed {
-    Free,
-    Retired,
-    Observed,
-    Expendable,
-    Kept,
-}
-
-impl Head {
-    /// The entry is a flow's.
-    const fn is_live(&self) -> bool {
-        !matches!(self.list, Listed::Free | Listed::Retired)
-    }
 }
 
 impl From<Retention> for Listed {
@@ -149,29 +131,20 @@ const EMPTY: List = List {
     len: 0,
 };
 
-impl<V> FlowTable<V> {
+impl<V: Value> FlowTable<V> {
     /// A table for `capacity` flows, at least one and at most [`FLOWS_MAX`]. `key` is random, and the process's own secret.
     #[must_use]
     pub fn new(capacity: usize, key: [u8; 16]) -> Self {
         let capacity = capacity.clamp(1, FLOWS_MAX);
-        let nobody = core::net::SocketAddr::from(([0, 0, 0, 0], 0));
-        let head = Head {
-            key: FlowKey::new(
-                sluice_packet::SegmentId(0),
-                sluice_packet::VlanStack::UNTAGGED,
-                nobody,
-                nobody,
-            ),
-            generation: 0,
-            previous: NONE,
-            next: NONE,
-            list: Listed::Retired,
-        };
         let mut table = Self {
             index: Index::new(capacity),
-            entries: core::iter::repeat_with(|| Entry { head, value: None })
-                .take(capacity)
-                .collect(),
+            labels: vec![Label::unused(); capacity].into(),
+            entries: core::iter::repeat_with(|| Entry {
+                head: Head::UNUSED,
+                value: None,
+            })
+            .take(capacity)
+            .collect(),
             free: EMPTY,
             observed: EMPTY,
             expendable: EMPTY,
@@ -199,10 +172,12 @@ impl<V> FlowTable<V> {
 
     /// The addresses of its memory, for whoever knows how to place that well.
     #[must_use]
-    pub fn addresses(&self) -> [Range<usize>; 2] {
+    pub fn addresses(&self) -> [Range<usize>; 3] {
+        let labels = self.labels.as_ptr_range();
         let entries = self.entries.as_ptr_range();
         [
             self.index.addresses(),
+            labels.start.addr()..labels.end.addr(),
             entries.start.addr()..entries.end.addr(),
         ]
     }
@@ -220,40 +195,87 @@ impl<V> FlowTable<V> {
     }
 
     /// What the flow of `key` is looked for by, to be taken once per packet. Where its place is written is asked for.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn seek(&self, key: &FlowKey) -> Sought {
         let hash = key.hash(&self.keyed);
         let hash = ((hash ^ hash >> 32) & 0xffff_ffff) as u32;
         self.index.fetch(hash);
-        Sought { hash, slot: NONE }
+        Sought {
+            hash,
+            slot: NONE,
+            is_lent: false,
+        }
     }
 
     /// Finds the place of the flow that is `sought` and asks for what is read there first. False if it has none.
     #[inline]
     pub fn locate(&self, sought: &mut Sought) -> bool {
-        let slot = self.index.slot(sought.hash, |_| true);
-        sought.slot = slot.unwrap_or(NONE);
-        if let Some(entry) = self.entries.get(sought.slot as usize) {
-            entry.fetch();
+        let Some(Found { slot, is_lent }) = self.index.search(sought.hash, |_| true) else {
+            sought.slot = NONE;
+            return false;
+        };
+        sought.slot = slot;
+        sought.is_lent = is_lent;
+        if let Some(label) = self.labels.get(slot as usize) {
+            fetch(label);
         }
-        slot.is_some()
+        if !is_lent {
+            self.fetch_entry(slot);
+        }
+        true
     }
 
-    /// What stands at the place that was [located](Self::locate): most likely, but not for sure, the value of the flow.
+    /// What stands at the place that was [located](Self::locate), unless it has lent what a packet needs: most likely, but
+    /// not for sure, the value of the flow.
+    #[inline]
     #[must_use]
     pub fn at(&self, sought: Sought) -> Option<&V> {
-        self.value(sought.slot)
+        if sought.is_lent {
+            None
+        } else {
+            self.value(sought.slot)
+        }
+    }
+
+    /// What the flow of `key`, which was [located](Self::locate), has lent.
+    #[inline]
+    pub fn brief_mut(&mut self, sought: Sought, key: &FlowKey) -> Option<&mut V::Brief> {
+        if !sought.is_lent {
+            return None;
+        }
+        self.labels.get_mut(sought.slot as usize)?.lent_by(key)
+    }
+
+    /// Lends what the value of an entry has to lend, until [`get_mut`](Self::get_mut) or [`find_mut`](Self::find_mut) asks for
+    /// the value.
+    pub fn lend(&mut self, id: FlowId) {
+        if let Some(Entry { head, value }) = self.entries.get_mut(id.index as usize)
+            && head.generation == id.generation
+            && !head.has_lent()
+            && let Some(brief) = value.as_ref().and_then(V::lend)
+        {
+            head.set_lent(true);
+            self.index.mark(head.hash, id.index, true);
+            if let Some(label) = self.labels.get_mut(id.index as usize) {
+                label.lend(brief);
+            }
+        }
     }
 
     /// Asks for what is read first of an entry.
     pub fn fetch(&self, id: FlowId) {
-        if let Some(entry) = self.entries.get(id.index as usize) {
-            entry.fetch();
+        self.fetch_entry(id.index);
+    }
+
+    #[inline(always)]
+    fn fetch_entry(&self, slot: u32) {
+        if let Some(entry) = self.entries.get(slot as usize) {
+            fetch(entry);
         }
     }
 
-    /// The values that would make room for so many new ones, if there is none.
+    /// The values that would make room for so many new ones, if there is none. Where their places are written is asked for.
     pub fn leaving(&self, strangers: usize) -> impl Iterator<Item = &V> {
         let strangers = if self.free.first == NONE {
             strangers
@@ -261,7 +283,11 @@ impl<V> FlowTable<V> {
             0
         };
         let oldest = self.places_of(self.evictable()).take(strangers);
-        oldest.filter_map(|slot| self.value(slot))
+        oldest.filter_map(|slot| {
+            let Entry { head, value } = self.entries.get(slot as usize)?;
+            self.index.fetch(head.hash);
+            value.as_ref()
+        })
     }
 
     /// The entry of a flow.
@@ -271,6 +297,7 @@ impl<V> FlowTable<V> {
     }
 
     /// The entry of the flow of `key`, which is `sought`.
+    #[inline]
     #[must_use]
     pub fn find(&self, sought: Sought, key: &FlowKey) -> Option<FlowId> {
         let index = self.slot(sought, key)?;
@@ -279,45 +306,56 @@ impl<V> FlowTable<V> {
     }
 
     /// As [`find`](Self::find), with its value to be changed.
+    #[inline]
     pub fn find_mut(&mut self, sought: Sought, key: &FlowKey) -> Option<(FlowId, &mut V)> {
-        let index = self.slot(sought, key)?;
-        let Entry { head, value } = self.entries.get_mut(index as usize)?;
-        let generation = head.generation;
-        Some((FlowId { index, generation }, value.as_mut()?))
+        let id = self.find(sought, key)?;
+        Some((id, self.get_mut(id)?))
     }
 
+    #[inline]
     fn slot(&self, sought: Sought, key: &FlowKey) -> Option<u32> {
         let is_it = |slot: u32| {
-            let entry = self.entries.get(slot as usize);
-            entry.is_some_and(|Entry { head, .. }| head.key == *key && head.is_live())
+            let label = self.labels.get(slot as usize);
+            label.is_some_and(|label| label.is_of(key))
         };
         if is_it(sought.slot) {
             return Some(sought.slot);
         }
         // Its place was not looked for yet, or it came since.
-        self.index.slot(sought.hash, is_it)
+        let found = self.index.search(sought.hash, is_it);
+        found.map(|found| found.slot)
     }
 
-    /// The value of an entry.
+    /// The value of an entry. What it has lent it does not know.
     #[must_use]
     pub fn get(&self, id: FlowId) -> Option<&V> {
         self.entry(id)?.value.as_ref()
     }
 
-    /// The value of an entry, to be changed.
+    /// The value of an entry, to be changed. It has back what it lent.
     #[must_use]
     pub fn get_mut(&mut self, id: FlowId) -> Option<&mut V> {
-        let entry = self.entries.get_mut(id.index as usize)?;
-        if entry.head.generation != id.generation || !entry.head.is_live() {
+        let Entry { head, value } = self.entries.get_mut(id.index as usize)?;
+        if head.generation != id.generation || !head.is_live() {
             return None;
         }
-        entry.value.as_mut()
+        let value = value.as_mut()?;
+        if head.has_lent() {
+            head.set_lent(false);
+            self.index.mark(head.hash, id.index, false);
+            let label = self.labels.get_mut(id.index as usize);
+            if let Some(brief) = label.and_then(Label::take_back) {
+                value.take_back(brief);
+            }
+        }
+        Some(value)
     }
 
     /// The key of an entry.
     #[must_use]
-    pub fn key(&self, id: FlowId) -> Option<&FlowKey> {
-        self.entry(id).map(|entry| &entry.head.key)
+    pub fn key(&self, id: FlowId) -> Option<FlowKey> {
+        self.entry(id)?;
+        self.key_at(id.index)
     }
 
     /// Puts a flow in. When the table is full the oldest entry that may go makes room: one that is only observed, unless
@@ -350,12 +388,15 @@ impl<V> FlowTable<V> {
                 value,
             });
         };
-        entry.head.key = key;
+        entry.head.hash = sought.hash;
         let generation = entry.head.generation;
         entry.value = Some(value);
         self.unlink(index);
         self.link(index, retention.into());
         self.index.occupy(sought.hash, index);
+        if let Some(label) = self.labels.get_mut(index as usize) {
+            *label = Label::of(&key);
+        }
         self.len += 1;
         Ok(Inserted {
             id: FlowId { index, generation },
@@ -365,18 +406,31 @@ impl<V> FlowTable<V> {
 
     /// Takes an entry out.
     pub fn remove(&mut self, id: FlowId) -> Option<Evicted<V>> {
-        let key = *self.key(id)?;
-        let value = self.entries.get_mut(id.index as usize)?.value.take()?;
-        self.index.vacate(self.seek(&key).hash, id.index);
+        let key = self.key(id)?;
+        self.get_mut(id)?;
+        let Entry { head, value } = self.entries.get_mut(id.index as usize)?;
+        let value = value.take()?;
+        let Head {
+            hash, generation, ..
+        } = *head;
+        self.index.vacate(hash, id.index);
+        if let Some(label) = self.labels.get_mut(id.index as usize) {
+            *label = Label::unused();
+        }
         self.unlink(id.index);
         self.len -= 1;
-        let head = &mut self.entries.get_mut(id.index as usize)?.head;
-        match head.generation.checked_add(1) {
+        match generation.checked_add(1) {
             Some(generation) => {
-                head.generation = generation;
+                if let Some(head) = self.head_mut(id.index) {
+                    head.generation = generation;
+                }
                 self.link(id.index, Listed::Free);
             }
-            None => head.list = Listed::Retired,
+            None => {
+                if let Some(head) = self.head_mut(id.index) {
+                    head.set_list(Listed::Retired);
+                }
+            }
         }
         Some(Evicted { id, key, value })
     }
@@ -404,7 +458,7 @@ impl<V> FlowTable<V> {
     /// When an entry may make room.
     #[must_use]
     pub fn retention(&self, id: FlowId) -> Option<Retention> {
-        match self.entry(id)?.head.list {
+        match self.entry(id)?.head.list() {
             Listed::Observed => Some(Retention::Observed),
             Listed::Expendable => Some(Retention::Expendable),
             Listed::Kept => Some(Retention::Kept),
@@ -413,13 +467,13 @@ impl<V> FlowTable<V> {
     }
 
     /// All entries, in the order of their places.
-    pub fn iter(&self) -> impl Iterator<Item = (FlowId, &FlowKey, &V)> {
+    pub fn iter(&self) -> impl Iterator<Item = (FlowId, FlowKey, &V)> {
         self.iter_places(0, self.capacity())
     }
 
     /// All entries, oldest first among their kind: first those that stay, last those that make room first. The first few
     /// cost the same however many there are.
-    pub fn iter_kept_first(&self) -> impl Iterator<Item = (FlowId, &FlowKey, &V)> {
+    pub fn iter_kept_first(&self) -> impl Iterator<Item = (FlowId, FlowKey, &V)> {
         [self.kept, self.expendable, self.observed]
             .into_iter()
             .flat_map(|list| self.places_of(list))
@@ -429,7 +483,7 @@ impl<V> FlowTable<V> {
                     index,
                     generation: head.generation,
                 };
-                Some((id, &head.key, value.as_ref()?))
+                Some((id, self.key_at(index)?, value.as_ref()?))
             })
     }
 
@@ -439,18 +493,19 @@ impl<V> FlowTable<V> {
         &self,
         start: usize,
         count: usize,
-    ) -> impl Iterator<Item = (FlowId, &FlowKey, &V)> {
+    ) -> impl Iterator<Item = (FlowId, FlowKey, &V)> {
         let end = start.saturating_add(count).min(self.capacity());
         let start = start.min(end);
         let entries = self.entries.get(start..end).unwrap_or_default();
         (u32::try_from(start).unwrap_or(NONE)..)
             .zip(entries)
             .filter_map(|(index, Entry { head, value })| {
+                let value = value.as_ref()?;
                 let id = FlowId {
                     index,
                     generation: head.generation,
                 };
-                value.as_ref().map(|value| (id, &head.key, value))
+                Some((id, self.key_at(index)?, value))
             })
     }
 
@@ -468,8 +523,12 @@ impl<V> FlowTable<V> {
     fn places_of(&self, list: List) -> impl Iterator<Item = u32> {
         core::iter::successors(Some(list.first), |index| {
             let entry = self.entries.get(*index as usize);
-            entry.map(|entry| entry.head.next)
+            entry.map(|entry| entry.head.next())
         })
+    }
+
+    fn key_at(&self, slot: u32) -> Option<FlowKey> {
+        self.labels.get(slot as usize)?.key()
     }
 
     fn value(&self, slot: u32) -> Option<&V> {
@@ -508,12 +567,12 @@ impl<V> FlowTable<V> {
             }
         }
         if let Some(neighbour) = self.head_mut(previous) {
-            neighbour.next = index;
+            neighbour.set_next(index);
         }
         if let Some(head) = self.head_mut(index) {
-            head.previous = previous;
-            head.next = NONE;
-            head.list = which;
+            head.set_previous(previous);
+            head.set_next(NONE);
+            head.set_list(which);
         }
     }
 
@@ -521,17 +580,12 @@ impl<V> FlowTable<V> {
         let Some(head) = self.head_mut(index) else {
             return;
         };
-        let Head {
-            previous,
-            next,
-            list,
-            ..
-        } = *head;
+        let (previous, next, list) = (head.previous(), head.next(), head.list());
         if let Some(neighbour) = self.head_mut(previous) {
-            neighbour.next = next;
+            neighbour.set_next(next);
         }
         if let Some(neighbour) = self.head_mut(next) {
-            neighbour.previous = previous;
+            neighbour.set_previous(previous);
         }
         if let Some(list) = self.list(list) {
             list.len -= 1;

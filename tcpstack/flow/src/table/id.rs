@@ -37,6 +37,8 @@ impl FlowId {
 pub struct Sought {
     pub(super) hash: u32,
     pub(super) slot: u32,
+    /// What a packet needs of it was all that was asked for.
+    pub(super) is_lent: bool,
 }
 
 impl Sought {

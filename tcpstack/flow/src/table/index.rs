@@ -5,6 +5,7 @@ use core::ops::Range;
 use sluice_packet::fetch;
 
 use super::NONE;
+use crate::limits::FLOWS_MAX;
 
 /// Open addressing with linear probing at a load of one half at most. Removal shifts the followers back: there are no
 /// tombstones that slow lookups.
@@ -15,8 +16,31 @@ pub(super) struct Index {
 #[derive(Copy, Clone)]
 struct Bucket {
     hash: u32,
-    /// `NONE` when the bucket is empty.
+    /// `NONE` when the bucket is empty; with [`LENT`] where a flow has lent what a packet needs.
     slot: u32,
+}
+
+const LENT: u32 = 1 << 31;
+
+const _: () = assert!(FLOWS_MAX < LENT as usize);
+
+/// What is found in the index.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) slot: u32,
+    pub(super) is_lent: bool,
+}
+
+impl Bucket {
+    const fn found(self) -> Option<Found> {
+        if self.slot == NONE {
+            return None;
+        }
+        Some(Found {
+            slot: self.slot & !LENT,
+            is_lent: self.slot & LENT != 0,
+        })
+    }
 }
 
 impl Index {
@@ -46,11 +70,18 @@ impl Index {
         }
     }
 
-    /// The slot with this hash that is the right one.
-    pub(super) fn slot(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        self.buckets
-            .get(self.find(hash, is_it)?)
-            .map(|bucket| bucket.slot)
+    /// What has this hash and is the right one.
+    #[inline]
+    pub(super) fn search(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<Found> {
+        self.buckets.get(self.find(hash, is_it)?)?.found()
+    }
+
+    /// Marks whether the flow at `slot` has lent what a packet needs.
+    pub(super) fn mark(&mut self, hash: u32, slot: u32, lent: bool) {
+        let at = self.find(hash, |candidate| candidate == slot);
+        if let Some(bucket) = at.and_then(|at| self.buckets.get_mut(at)) {
+            bucket.slot = if lent { slot | LENT } else { slot };
+        }
     }
 
     fn home(&self, hash: u32) -> usize {
@@ -66,10 +97,8 @@ impl Index {
         let mut at = self.home(hash);
         loop {
             let bucket = self.buckets.get(at)?;
-            if bucket.slot == NONE {
-                return None;
-            }
-            if bucket.hash == hash && is_it(bucket.slot) {
+            let found = bucket.found()?;
+            if bucket.hash == hash && is_it(found.slot) {
                 return Some(at);
             }
             at = self.after(at);

@@ -5,6 +5,19 @@ use std::collections::BTreeMap;
 
 const SECRET: [u8; 16] = *b"0123456789abcdef";
 
+impl Value for u32 {
+    type Brief = [u8; 4];
+
+    /// Odd numbers are lent.
+    fn lend(&self) -> Option<[u8; 4]> {
+        (self % 2 == 1).then(|| self.to_be_bytes())
+    }
+
+    fn take_back(&mut self, brief: [u8; 4]) {
+        *self = u32::from_be_bytes(brief);
+    }
+}
+
 fn key(number: u32) -> FlowKey {
     let [a, b, c, d] = number.to_be_bytes();
     FlowKey::new(
@@ -24,7 +37,7 @@ fn in_found_changed_and_out() {
     let mut table = FlowTable::new(4, SECRET);
     let id = insert(&mut table, 7, Retention::Kept).id;
     assert_eq!(table.lookup(&key(7)), Some(id));
-    assert_eq!(table.key(id), Some(&key(7)));
+    assert_eq!(table.key(id), Some(key(7)));
     *table.get_mut(id).unwrap() += 1;
     assert_eq!(table.get(id), Some(&8));
     assert_eq!(table.lookup(&key(8)), None);
@@ -61,6 +74,54 @@ fn in_found_changed_and_out() {
     assert_eq!(table.find(found, &key(7)), None);
     let back = insert(&mut table, 7, Retention::Kept).id;
     assert_eq!(table.find(found, &key(7)), Some(back));
+}
+
+#[test]
+fn what_is_lent_stands_beside_the_key_until_the_value_is_asked_for() {
+    let mut table = FlowTable::new(4, SECRET);
+    let (odd, even) = (7, 8);
+    let [lender, other] = [odd, even].map(|number| {
+        let id = insert(&mut table, number, Retention::Kept).id;
+        table.lend(id);
+        id
+    });
+    let locate = |table: &FlowTable<u32>, number| {
+        let mut sought = table.seek(&key(number));
+        assert!(table.locate(&mut sought));
+        sought
+    };
+    let [found, plain] = [odd, even].map(|number| locate(&table, number));
+    // A packet finds what was lent, and no value; of another flow it finds the value, and nothing that was lent.
+    assert_eq!((table.at(found), table.at(plain)), (None, Some(&even)));
+    assert_eq!(table.brief_mut(plain, &key(even)), None);
+    assert_eq!(table.brief_mut(found, &key(even)), None, "another's key");
+    let brief = table.brief_mut(found, &key(odd)).unwrap();
+    assert_eq!(*brief, odd.to_be_bytes());
+    *brief = 9u32.to_be_bytes();
+    assert_eq!(table.find(found, &key(odd)), Some(lender));
+    // Lent again, it stays as it has become; taken back, it is lent no more, whoever located it before.
+    table.lend(lender);
+    assert_eq!(
+        table.brief_mut(found, &key(odd)),
+        Some(&mut 9u32.to_be_bytes())
+    );
+    assert_eq!(table.get_mut(lender), Some(&mut 9));
+    assert_eq!(table.brief_mut(found, &key(odd)), None);
+    assert!(locate(&table, odd) != found && table.at(locate(&table, odd)) == Some(&9));
+    assert_eq!(
+        table.find_mut(found, &key(odd)),
+        Some((lender, &mut 9)),
+        "where it was"
+    );
+    // What leaves has everything.
+    table.lend(lender);
+    let found = locate(&table, odd);
+    *table.brief_mut(found, &key(odd)).unwrap() = 11u32.to_be_bytes();
+    assert_eq!(table.remove(lender).unwrap().value, 11);
+    assert_eq!(table.brief_mut(found, &key(odd)), None);
+    table.lend(lender);
+    assert_eq!(table.lookup(&key(odd)), None);
+    assert_eq!(table.get(other), Some(&even));
 }
 
 #[test]
@@ -203,8 +264,8 @@ fn what_was_retained_anew_is_the_youngest() {
 
 #[test]
 fn the_secret_decides_where_a_flow_lies() {
-    let one = FlowTable::<()>::new(1, SECRET);
-    let other = FlowTable::<()>::new(1, [7; 16]);
+    let one = FlowTable::<u32>::new(1, SECRET);
+    let other = FlowTable::<u32>::new(1, [7; 16]);
     let same = (0..1000)
         .filter(|&number| one.seek(&key(number)) == other.seek(&key(number)))
         .count();
@@ -225,7 +286,7 @@ fn memory_stays_where_it_was_taken() {
     assert_eq!(numbers, (99_900..100_000).collect::<Vec<_>>());
     assert_eq!(table.iter_places(90, 20).count(), 10);
     for (id, key, value) in table.iter() {
-        assert_eq!((table.lookup(key), table.get(id)), (Some(id), Some(value)));
+        assert_eq!((table.lookup(&key), table.get(id)), (Some(id), Some(value)));
     }
 }
 
@@ -287,6 +348,8 @@ enum Step {
     Insert(u32, Retention),
     Remove(u32),
     Retain(u32, Retention),
+    Lend(u32),
+    TakeBack(u32),
     Evict,
 }
 
@@ -301,7 +364,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![
             4 => (number.clone(), retention.clone()).prop_map(|(number, kind)| Step::Insert(number, kind)),
             3 => number.clone().prop_map(Step::Remove),
-            2 => (number, retention).prop_map(|(number, kind)| Step::Retain(number, kind)),
+            2 => (number.clone(), retention).prop_map(|(number, kind)| Step::Retain(number, kind)),
+            2 => number.clone().prop_map(Step::Lend),
+            1 => number.prop_map(Step::TakeBack),
             1 => Just(Step::Evict),
         ],
         0..300,
@@ -368,6 +433,23 @@ proptest! {
                     if let Some(entry) = model.get_mut(&number) {
                         prop_assert!(table.retain(entry.0, kind));
                         (entry.1, entry.2) = (kind, time);
+                    }
+                }
+                Step::Lend(number) => {
+                    if let Some((id, ..)) = model.get(&number) {
+                        table.lend(*id);
+                        let mut sought = table.seek(&key(number));
+                        prop_assert!(table.locate(&mut sought));
+                        let lent = table.brief_mut(sought, &key(number)).copied();
+                        prop_assert_eq!(lent, number.lend());
+                    }
+                }
+                Step::TakeBack(number) => {
+                    if let Some((id, ..)) = model.get(&number) {
+                        prop_assert_eq!(table.get_mut(*id), Some(&mut { number }));
+                        let mut sought = table.seek(&key(number));
+                        prop_assert!(table.locate(&mut sought));
+                        prop_assert_eq!(table.brief_mut(sought, &key(number)), None);
                     }
                 }
                 Step::Evict => {
