@@ -211,7 +211,7 @@ impl<B> Flow<B> {
     #[inline]
     pub(crate) fn reach(&self) {
         if let State::Taken(session) = &self.state {
-            session.fetch_ends();
+            session.reach();
         }
     }
 
@@ -416,10 +416,12 @@ impl<B: PacketBuf> Flow<B> {
     pub(crate) fn summary(&self, core: u16, now: Instant) -> SessionSummary {
         let identity = &self.identity;
         let generation = &identity.generation;
-        let account = match &self.state {
-            State::Taken(session) => Some(session.account()),
+        let session = match &self.state {
+            State::Taken(session) => Some(session),
             _ => None,
         };
+        let account = session.map(|session| session.account());
+        let [to_origin, to_client] = session.map_or([0; 2], |session| session.bytes_passed());
         let code = match &self.state {
             State::Bypassed(bypassed) => Some(bypassed.code),
             State::Blocked(blocked) => Some(blocked.code),
@@ -446,11 +448,11 @@ impl<B: PacketBuf> Flow<B> {
             sni: account.and_then(|account| account.sni.clone()),
             phase: self.state.phase(),
             code,
-            application: account
-                .map(|account| account.application)
+            application: session
+                .map(|session| session.application())
                 .unwrap_or_default(),
-            bytes_to_origin: account.map_or(0, |account| account.bytes_to_origin),
-            bytes_to_client: account.map_or(0, |account| account.bytes_to_client),
+            bytes_to_origin: to_origin,
+            bytes_to_client: to_client,
             memory_bytes: (size_of::<Self>() + memory) as u64,
         }
     }

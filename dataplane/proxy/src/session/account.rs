@@ -3,9 +3,8 @@
 use sluice_policy::Note;
 use sluice_telemetry::{Application, DecisionCode, EndReason, LegFacts, OriginVerdict};
 
-/// Facts collected over the life of one flow; at the end those that every packet changes.
+/// Facts collected over the life of one flow. A session keeps beside it what packets change.
 #[derive(Debug, Default)]
-#[repr(C)]
 pub(crate) struct Account {
     pub(crate) code: Option<DecisionCode>,
     pub(crate) sni: Option<String>,

@@ -30,7 +30,7 @@ impl Session {
     }
 
     pub(super) fn end(&mut self, ended: EndReason, now: Instant) {
-        self.account.ended.get_or_insert(ended);
+        self.ended.get_or_insert(ended);
         self.code = self.account.code;
         self.gave_up |= ended == EndReason::TimedOut;
         self.ended_at = now;
@@ -63,24 +63,30 @@ impl Session {
     /// The account, once: when the session has ended and it is known whether what its ends said last has arrived.
     pub(crate) fn report(&mut self) -> Option<Account> {
         let known = self.note_what_did_not_arrive(None);
-        if self.reported || self.account.ended.is_none() || !known {
+        if self.reported || self.ended.is_none() || !known {
             return None;
         }
         self.reported = true;
-        Some(core::mem::take(&mut self.account))
+        Some(Account {
+            application: self.application,
+            ended: self.ended,
+            bytes_to_origin: self.bytes_to_origin,
+            bytes_to_client: self.bytes_to_client,
+            ..core::mem::take(&mut *self.account)
+        })
     }
 
     /// The account of a session that is given up where it stands, unless it was reported before.
     pub(crate) fn close(&mut self, ended: EndReason) -> Option<Account> {
         self.note_what_did_not_arrive(Some(ended));
-        self.account.ended.get_or_insert(ended);
+        self.ended.get_or_insert(ended);
         self.report()
     }
 
     /// Both ends have said goodbye, and a half still owes its peer what the other end said. If that half's connection is over,
     /// or `given_up` now, the session was not closed in order. True once nothing is left to wait for.
     fn note_what_did_not_arrive(&mut self, given_up: Option<EndReason>) -> bool {
-        if self.reported || self.account.ended != Some(EndReason::Closed) {
+        if self.reported || self.ended != Some(EndReason::Closed) {
             return true;
         }
         let halves = [
@@ -98,7 +104,7 @@ impl Session {
             (None, None) => return owing().next().is_none(),
         };
         self.account.detail = Some(format!("the last bytes to the {to} were not acknowledged"));
-        self.account.ended = Some(ended);
+        self.ended = Some(ended);
         true
     }
 

@@ -24,7 +24,7 @@ use sluice_pki::ForgedLeaf;
 use sluice_policy::{Note, PolicyDecided};
 use sluice_tcp::{CloseReason, StateName};
 use sluice_telemetry::{
-    Counter, DecisionCode, EndReason, Party, SessionPhase, SystemEvent, Verdict,
+    Application, Counter, DecisionCode, EndReason, Party, SessionPhase, SystemEvent, Verdict,
 };
 use sluice_tls::ClientHello;
 
@@ -152,16 +152,20 @@ impl Failure {
     }
 }
 
-/// One flow taken over. What every packet needs stands together: the end of its account, what follows here, and the beginning
-/// of each half.
-#[repr(C)]
+/// One flow taken over. Of many of them, the first thing that a packet waits for is where its session's page is: it lies on one,
+/// and begins with what every packet needs.
+#[repr(C, align(2048))]
 pub(crate) struct Session {
-    account: Account,
     stage: Stage,
     /// The stage's own time limit.
     deadline: Instant,
     /// Last time a packet came.
     active: Instant,
+    bytes_to_origin: u64,
+    bytes_to_client: u64,
+    hello: Option<Box<ClientHello>>,
+    application: Application,
+    ended: Option<EndReason>,
     reported: bool,
     /// By what it was ended; its ends may not have heard of it.
     blocked: Option<DecisionCode>,
@@ -169,11 +173,17 @@ pub(crate) struct Session {
     code: Option<DecisionCode>,
     /// An end of it is silent, and may not have heard its reset.
     gave_up: bool,
-    hello: Option<Box<ClientHello>>,
+    ended_at: Instant,
+    /// Until it is reported; but how it ended, and what passed, stands above.
+    account: Box<Account>,
     client: Half,
     origin: Half,
-    ended_at: Instant,
 }
+
+const _: () = assert!(
+    size_of::<Session>() == 2_048 && align_of::<Session>() == size_of::<Session>(),
+    "a session lies on one page"
+);
 
 impl Session {
     /// Takes over to read the rest of a ClientHello that does not arrive in one window.
@@ -221,9 +231,13 @@ impl Session {
             origin,
             stage,
             hello,
-            account,
+            account: Box::new(account),
             deadline,
             active: now,
+            bytes_to_origin: 0,
+            bytes_to_client: 0,
+            application: Application::default(),
+            ended: None,
             reported: false,
             ended_at: now,
             code: None,
@@ -340,13 +354,13 @@ impl Session {
     fn relay(&mut self, mut relay: Box<Relay>, turn: &mut Turn<'_>) -> Step {
         let now = turn.now.mono;
         let result = relay.pump(&mut self.client, &mut self.origin);
-        let to_origin = relay.bytes_to_origin() - self.account.bytes_to_origin;
-        let to_client = relay.bytes_to_client() - self.account.bytes_to_client;
-        self.account.bytes_to_origin += to_origin;
-        self.account.bytes_to_client += to_client;
+        let to_origin = relay.bytes_to_origin() - self.bytes_to_origin;
+        let to_client = relay.bytes_to_client() - self.bytes_to_client;
+        self.bytes_to_origin += to_origin;
+        self.bytes_to_client += to_client;
         turn.out.count(Counter::BytesInspectedToOrigin, to_origin);
         turn.out.count(Counter::BytesInspectedToClient, to_client);
-        self.account.application = relay.application();
+        self.application = relay.application();
         let ended = match result {
             Err(error) => {
                 // The alert is on its way: both ends are told to finish rather than cut off.
@@ -373,9 +387,9 @@ impl Session {
     }
 
     fn splice(&mut self, mut splice: Splice, now: Instant) -> Step {
-        splice.pump(&mut self.client, &mut self.origin);
-        self.account.bytes_to_origin = splice.bytes_to_origin;
-        self.account.bytes_to_client = splice.bytes_to_client;
+        let [to_origin, to_client] = splice.pump(&mut self.client, &mut self.origin);
+        self.bytes_to_origin += to_origin;
+        self.bytes_to_client += to_client;
         if splice.finished() {
             self.end(EndReason::Closed, now);
             return Step::Stay(Stage::Closing);
@@ -490,10 +504,9 @@ impl Session {
             .fold(self.deadline, Instant::min)
     }
 
-    /// Asks for a line near its beginning and one near its end: it may lie in two pages.
-    pub(crate) fn fetch_ends(&self) {
-        fetch(&self.deadline);
-        fetch(&self.ended_at);
+    /// Asks for its beginning, and so for where its page is.
+    pub(crate) fn reach(&self) {
+        fetch(&self.stage);
     }
 
     /// Asks for what a segment of that end will read.
@@ -501,7 +514,6 @@ impl Session {
         let half = if client { &self.client } else { &self.origin };
         half.fetch();
         fetch(&self.stage);
-        fetch(&self.active);
     }
 
     /// Asks for what [`Self::next_timeout`] reads.
@@ -514,10 +526,7 @@ impl Session {
     /// Asks for what its turn will read.
     pub(crate) fn fetch(&self) {
         fetch(&self.stage);
-        fetch(&self.deadline);
-        fetch(&self.active);
-        fetch(&self.account.bytes_to_origin);
-        fetch(&self.account.bytes_to_client);
+        fetch(&self.application);
         self.client.fetch();
         self.origin.fetch();
     }
@@ -557,14 +566,24 @@ impl Session {
         }
     }
 
+    /// What is known of it, as long as it was not reported. How it ends is filled in only then.
     pub(crate) fn account(&self) -> &Account {
         &self.account
+    }
+
+    pub(crate) fn application(&self) -> Application {
+        self.application
+    }
+
+    /// Bytes that went on, to the origin and to the client.
+    pub(crate) fn bytes_passed(&self) -> [u64; 2] {
+        [self.bytes_to_origin, self.bytes_to_client]
     }
 
     /// Bytes this session holds, its buffers and its TLS state included.
     pub(crate) fn memory_bytes(&self) -> usize {
         let hello = self.hello.as_ref().map_or(0, |hello| hello.memory_bytes());
         let buffers = self.client.memory_bytes() + self.origin.memory_bytes();
-        size_of::<Self>() + buffers + hello + self.stage.memory_bytes()
+        size_of::<Self>() + size_of::<Account>() + buffers + hello + self.stage.memory_bytes()
     }
 }

@@ -7,15 +7,15 @@ use super::half::Half;
 pub(crate) struct Splice {
     to_origin_finished: bool,
     to_client_finished: bool,
-    pub(crate) bytes_to_origin: u64,
-    pub(crate) bytes_to_client: u64,
 }
 
 impl Splice {
-    /// Moves whatever can move, both ways.
-    pub(crate) fn pump(&mut self, client: &mut Half, origin: &mut Half) {
-        self.bytes_to_origin += pass(client, origin, &mut self.to_origin_finished);
-        self.bytes_to_client += pass(origin, client, &mut self.to_client_finished);
+    /// Moves whatever can move, both ways. Returns how many bytes went to the origin and to the client.
+    pub(crate) fn pump(&mut self, client: &mut Half, origin: &mut Half) -> [u64; 2] {
+        [
+            pass(client, origin, &mut self.to_origin_finished),
+            pass(origin, client, &mut self.to_client_finished),
+        ]
     }
 
     pub(crate) fn finished(&self) -> bool {
