@@ -144,6 +144,7 @@ impl<B: PacketBuf> Worker<B> {
                 self.shared
                     .session_ended(&flow.identity, &account, now, out);
             }
+            session.near.cancel(&mut self.wheel);
             // Whoever has not heard of it is told again.
             let both = Resets {
                 client: true,

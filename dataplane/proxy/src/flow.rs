@@ -3,17 +3,18 @@
 use core::mem::offset_of;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, HEAD_BYTES, TIMER_BYTES_MAX};
-use sluice_flow::{FlowId, Observer, Retention, TimerId, TimerWheel, Value};
+use sluice_flow::{FlowId, Observer, Retention, TimerWheel, Value};
 use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent, fetch};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
+use crate::alarm::Alarm;
 use crate::corners::Over;
 use crate::doubts::Doubts;
 use crate::ends::Ends;
 use crate::generation::Resets;
 use crate::holding::Holding;
 use crate::identity::{Identity, Place};
-use crate::limits::{OBSERVE_TIMEOUT, OBSERVED_FLOW_BYTES_MAX};
+use crate::limits::{NEAR_ALARMS_ONE_IN, OBSERVE_TIMEOUT, OBSERVED_FLOW_BYTES_MAX};
 use crate::lingering::Lingering;
 use crate::memory::{Charge, Memory};
 use crate::output::Output;
@@ -25,7 +26,7 @@ use crate::{Now, corners, holding, observing};
 /// needs none, and one of a flow that is taken over the first and its session.
 #[repr(C)]
 pub(crate) struct Flow<B> {
-    /// When the timer wheel calls for this flow.
+    /// When the timer wheel calls for this flow, unless its session has it called sooner.
     pub(crate) alarm: Alarm,
     /// What the core's memory is charged with for it.
     pub(crate) charged: Charge,
@@ -45,28 +46,16 @@ pub(crate) struct Flow<B> {
 
 // Whatever packets are made of: those of a flow that is held lie elsewhere.
 const _: () = assert!(
-    size_of::<Option<Flow<[usize; 3]>>>() + ENTRY_OVERHEAD_BYTES_MAX + TIMER_BYTES_MAX
+    size_of::<Option<Flow<[usize; 3]>>>()
+        + ENTRY_OVERHEAD_BYTES_MAX
+        + TIMER_BYTES_MAX
+        + TIMER_BYTES_MAX / NEAR_ALARMS_ONE_IN
         <= OBSERVED_FLOW_BYTES_MAX
 );
 const _: () = assert!(
     HEAD_BYTES + offset_of!(Flow<[usize; 3]>, state) + 2 * size_of::<u64>() <= 64,
     "what a packet reads of an entry before its session is in one cache line"
 );
-
-/// A timer, or none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Alarm {
-    pub(crate) timer: TimerId,
-    /// When it was set to; never, if it is not set.
-    pub(crate) at: Instant,
-}
-
-impl Alarm {
-    pub(crate) const NONE: Self = Self {
-        timer: TimerId::NONE,
-        at: Instant::MAX,
-    };
-}
 
 /// What is to be done with a flow after something happened to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,9 +224,12 @@ impl<B> Flow<B> {
 
     /// Asks for what a turn will read beyond the entry's first line.
     pub(crate) fn fetch_for_turn(&self, wheel: &TimerWheel<FlowId>) {
-        wheel.fetch(self.alarm.timer);
-        if let State::Taken(session) = &self.state {
-            session.fetch();
+        match &self.state {
+            State::Taken(session) => {
+                wheel.fetch(session.near.timer);
+                session.fetch();
+            }
+            _ => wheel.fetch(self.alarm.timer),
         }
     }
 
@@ -325,10 +317,11 @@ impl<B: PacketBuf> Flow<B> {
     }
 
     /// Puts in place of a session that is over what is left of it.
-    pub(crate) fn leave_session(&mut self, now: Now) {
+    pub(crate) fn leave_session(&mut self, wheel: &mut TimerWheel<FlowId>, now: Now) {
         let over = State::Over(Over { until: now.mono });
         match core::mem::replace(&mut self.state, over) {
-            State::Taken(session) => {
+            State::Taken(mut session) => {
+                session.near.cancel(wheel);
                 self.state = match session.blocked() {
                     Some(code) => State::Blocked(Blocked::new(code, self.identity.resets(), now)),
                     None => State::Lingering(session.into_lingering(now.mono)),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod burst;
 mod corners;
 mod doubts;

@@ -151,6 +151,14 @@ pub const HANDSHAKE_STEPS_PER_POLL: usize = 8;
 /// Timers fired or brought closer per call of `poll`: a million flows that end at once cannot stall the others.
 pub const TIMER_STEPS_PER_POLL: usize = 512;
 
+/// How soon something has to be due on a flow that is taken over for its near alarm to be set: longer than acknowledgements,
+/// tail-loss probes and first retransmissions are waited for.
+pub const NEAR_ALARM_MAX: Duration = Duration::from_secs(2);
+
+/// Near alarms that may be set at the same time: one to so many places of the flow table. When there are no more, the alarms
+/// that all flows have do it.
+pub const NEAR_ALARMS_ONE_IN: usize = 4;
+
 /// Places of the flow table looked at per call of `poll` for flows that all are let go or cleared.
 pub const SWEPT_PLACES_PER_POLL: usize = 1_024;
 

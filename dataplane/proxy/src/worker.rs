@@ -14,10 +14,11 @@ use sluice_tls::{IdentityError, TlsContext, TlsContextError};
 use thiserror::Error;
 
 use crate::Now;
+use crate::alarm;
 use crate::burst::Arrival;
 use crate::doubts::Doubtful;
 use crate::fallback::{Degraded, Sweeps};
-use crate::flow::{After, Alarm, Flow, State};
+use crate::flow::{After, Flow, State};
 use crate::generation::Generation;
 use crate::intake::{Frames, opaque_counter};
 use crate::learn::Lessons;
@@ -114,7 +115,7 @@ impl<B: PacketBuf> Worker<B> {
             burst: (0..BURST_PACKETS_MAX).map(|_| Arrival::NONE).collect(),
             generation: None,
             ports: PortSet::new(),
-            wheel: TimerWheel::new(settings.now, settings.flows_max),
+            wheel: alarm::wheel(settings.flows_max, settings.now),
             touched: VecDeque::new(),
             fired: Vec::with_capacity(TIMER_STEPS_PER_POLL),
             starved: VecDeque::new(),
@@ -229,7 +230,6 @@ impl<B: PacketBuf> Worker<B> {
         });
         for id in fired.drain(..) {
             if let Some(flow) = table.get_mut(id) {
-                flow.alarm = Alarm::NONE;
                 touch(id, flow, touched);
             }
         }
@@ -420,7 +420,7 @@ impl<B: PacketBuf> Worker<B> {
                         .session_ended(&flow.identity, &account, now, out);
                 }
                 if next == Next::Gone {
-                    flow.leave_session(now);
+                    flow.leave_session(&mut self.wheel, now);
                     Next::Wait
                 } else {
                     next
@@ -458,27 +458,6 @@ impl<B: PacketBuf> Worker<B> {
         self.table.lend(id);
     }
 
-    pub(crate) fn set_alarm(&mut self, id: FlowId, now: Instant) {
-        let Some(flow) = self.table.get_mut(id) else {
-            return;
-        };
-        let due = flow.next_timeout().max(now);
-        // A later time is not worth a rescheduling: the alarm finds nothing due and is set anew.
-        let Alarm { timer, at } = flow.alarm;
-        if at <= due {
-            return;
-        }
-        let moved = self.wheel.reschedule(timer, due);
-        flow.alarm = Alarm {
-            timer: if moved {
-                timer
-            } else {
-                self.wheel.schedule(id, due)
-            },
-            at: due,
-        };
-    }
-
     pub(crate) fn remove(&mut self, id: FlowId, now: Now, out: &mut impl Output<Packet<B>>) {
         if let Some(removed) = self.table.remove(id) {
             self.forget(removed.value, EndReason::Stopped, now, out);
@@ -493,7 +472,7 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut impl Output<Packet<B>>,
     ) {
-        self.wheel.cancel(flow.alarm.timer);
+        flow.alarm.cancel(&mut self.wheel);
         self.shared
             .memory
             .charge(&mut flow.charged, Charge::NOTHING);
@@ -504,6 +483,7 @@ impl<B: PacketBuf> Worker<B> {
                 }
             }
             State::Taken(session) => {
+                session.near.cancel(&mut self.wheel);
                 if let Some(account) = session.close(why) {
                     self.shared
                         .session_ended(&flow.identity, &account, now, out);

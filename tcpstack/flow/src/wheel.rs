@@ -201,6 +201,12 @@ impl<K: Copy> TimerWheel<K> {
         }
     }
 
+    /// Whether a timer has neither fired nor been cancelled.
+    #[must_use]
+    pub fn is_waiting(&self, id: TimerId) -> bool {
+        self.live(id).is_some()
+    }
+
     /// Takes a timer back. None when it has fired or was cancelled.
     pub fn cancel(&mut self, id: TimerId) -> Option<K> {
         self.live(id)?;

@@ -37,6 +37,7 @@ use meeting_origin::MeetingOrigin;
 use relay::Relay;
 use splice::Splice;
 
+use crate::alarm::Alarm;
 use crate::identity::Identity;
 use crate::learn::Destination;
 use crate::limits::{
@@ -158,11 +159,13 @@ impl Failure {
 pub(crate) struct Session {
     stage: Stage,
     /// The stage's own time limit.
-    deadline: Instant,
+    pub(crate) deadline: Instant,
     /// Last time a packet came.
     active: Instant,
     bytes_to_origin: u64,
     bytes_to_client: u64,
+    /// When the timer wheel calls for it because something is due soon.
+    pub(crate) near: Alarm,
     hello: Option<Box<ClientHello>>,
     application: Application,
     ended: Option<EndReason>,
@@ -173,6 +176,8 @@ pub(crate) struct Session {
     code: Option<DecisionCode>,
     /// An end of it is silent, and may not have heard its reset.
     gave_up: bool,
+    /// Its near alarm was taken back and set again at once: it is left where it is, to call for nothing now and then.
+    pub(crate) is_brisk: bool,
     ended_at: Instant,
     /// Until it is reported; but how it ended, and what passed, stands above.
     account: Box<Account>,
@@ -236,6 +241,7 @@ impl Session {
             active: now,
             bytes_to_origin: 0,
             bytes_to_client: 0,
+            near: Alarm::NONE,
             application: Application::default(),
             ended: None,
             reported: false,
@@ -243,6 +249,7 @@ impl Session {
             code: None,
             blocked: None,
             gave_up: false,
+            is_brisk: false,
         }
     }
 
