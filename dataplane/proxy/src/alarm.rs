@@ -33,15 +33,19 @@ impl Alarm {
     /// Whether it was taken back only a little while before it is to be set to `due`.
     fn was_wanted(&self, due: Instant, now: Instant) -> bool {
         let left = self.at.saturating_since(now);
-        left > due.saturating_since(now) / 8 * 7
+        left > due.saturating_since(now) / 32 * 31
     }
 
     /// Has the wheel call for a flow at `due`, or sooner.
+    #[inline]
     fn set(&mut self, flow: FlowId, due: Instant, wheel: &mut TimerWheel<FlowId>) {
         // A later time is not worth a rescheduling.
-        if self.is_set() && self.at <= due {
-            return;
+        if !self.is_set() || due < self.at {
+            self.set_to(flow, due, wheel);
         }
+    }
+
+    fn set_to(&mut self, flow: FlowId, due: Instant, wheel: &mut TimerWheel<FlowId>) {
         if !wheel.reschedule(self.timer, due) {
             self.timer = wheel.schedule(flow, due);
         }
@@ -57,6 +61,7 @@ impl Alarm {
     }
 
     /// If it has called, it is no longer set.
+    #[inline]
     fn note_call(&mut self, wheel: &TimerWheel<FlowId>, now: Instant) {
         if self.at <= now && !wheel.is_waiting(self.timer) {
             self.timer = TimerId::NONE;
