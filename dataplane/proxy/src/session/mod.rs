@@ -178,6 +178,8 @@ pub(crate) struct Session {
     gave_up: bool,
     /// Its near alarm was taken back and set again at once: it is left where it is, to call for nothing now and then.
     pub(crate) is_brisk: bool,
+    /// Whether the half that heard a segment last, since its turn, is the client's.
+    heard: Option<bool>,
     ended_at: Instant,
     /// Until it is reported; but how it ended, and what passed, stands above.
     account: Box<Account>,
@@ -250,12 +252,14 @@ impl Session {
             blocked: None,
             gave_up: false,
             is_brisk: false,
+            heard: None,
         }
     }
 
     /// The half that talks to the client, or the one that talks to the origin.
     pub(crate) fn half(&mut self, client: bool, now: Instant) -> &mut Half {
         self.active = now;
+        self.heard = Some(client);
         if client {
             &mut self.client
         } else {
@@ -273,6 +277,7 @@ impl Session {
     /// Does whatever can be done now.
     pub(crate) fn service(&mut self, turn: &mut Turn<'_>) -> Next {
         let now = turn.now.mono;
+        self.heard = None;
         let may_grow = turn.shared.memory.may_take_over();
         self.client.tcp.let_window_grow(may_grow);
         self.origin.tcp.let_window_grow(may_grow);
@@ -530,12 +535,15 @@ impl Session {
         self.origin.fetch_deadlines();
     }
 
-    /// Asks for what its turn will read.
+    /// Asks for what its turn will read. What has just heard a segment was read for that.
     pub(crate) fn fetch(&self) {
-        fetch(&self.stage);
+        if self.heard != Some(true) {
+            self.client.fetch();
+        }
+        if self.heard != Some(false) {
+            self.origin.fetch();
+        }
         fetch(&self.application);
-        self.client.fetch();
-        self.origin.fetch();
     }
 
     /// True when the client's own connection is over: nothing is left to deliver to it.
