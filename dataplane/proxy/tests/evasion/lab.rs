@@ -76,6 +76,19 @@ pub fn hello(name: &'static str) -> Said {
     }
 }
 
+/// A ClientHello that is inspected and one that is excepted, as long as each other, which contradict each other wherever 40
+/// bytes of them overlap. A client shuffles its extensions, so two of them may agree for a while by chance; and of two that
+/// agree where they overlap a third can be made which is neither.
+pub fn contradicting_hellos() -> (Said, Said) {
+    let drawn = core::iter::repeat_with(|| (hello(INSPECTED), hello(EXCEPTED)));
+    let contradicts = |(good, bank): &(Said, Said)| {
+        assert_eq!(good.bytes.len(), bank.bytes.len());
+        let mut both = good.bytes.chunks(40).zip(bank.bytes.chunks(40));
+        both.by_ref().take(3).all(|(good, bank)| good != bank)
+    };
+    drawn.take(1_000).find(contradicts).unwrap()
+}
+
 /// As many bytes that are not TLS.
 pub fn cleartext(len: usize) -> Said {
     let mut bytes = b"GET / HTTP/1.1\r\nHost: www.good.test\r\n".to_vec();

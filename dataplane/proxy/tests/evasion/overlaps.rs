@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_telemetry::DecisionCode;
 
 use super::craft::Craft;
-use super::lab::{EXCEPTED, INSPECTED, Outcome, Run, Said, Way, cleartext, hello};
+use super::lab::{Outcome, Run, Said, Way, cleartext, contradicting_hellos};
 use super::receiver::PROFILES;
 
 /// Where the second of two ranges begins and ends, toward the first, which is `40..80`.
@@ -124,8 +124,7 @@ fn triplets<'s>(run: &Run, one: &'s Said, other: &'s Said) -> Vec<Attack<'s>> {
 }
 
 fn versions() -> Vec<(Said, Said)> {
-    let (good, bank) = (hello(INSPECTED), hello(EXCEPTED));
-    assert_eq!(good.bytes.len(), bank.bytes.len());
+    let (good, bank) = contradicting_hellos();
     let plain = cleartext(good.bytes.len());
     vec![
         (good.clone(), bank.clone()),

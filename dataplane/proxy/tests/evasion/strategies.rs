@@ -8,7 +8,9 @@ use std::time::Duration;
 use sluice_telemetry::{Counter, Verdict};
 
 use super::craft::Craft;
-use super::lab::{EXCEPTED, INSPECTED, Outcome, PKI, Run, Said, Way, cleartext, hello, strict};
+use super::lab::{
+    INSPECTED, Outcome, PKI, Run, Said, Way, cleartext, contradicting_hellos, strict,
+};
 use super::overlaps::{Order, POSITIONS, pair};
 use super::receiver::{MODERN, PROFILES, Profile, Receiver};
 use super::table::{At, INSERTIONS, MISPLACED, Row, STALE, STRATEGIES};
@@ -39,7 +41,7 @@ fn attack(row: &Row, mut run: Run, real: &Said, decoy: &Said) -> Run {
 }
 
 fn versions() -> [(Said, Said); 3] {
-    let (good, bank) = (hello(INSPECTED), hello(EXCEPTED));
+    let (good, bank) = contradicting_hellos();
     let plain = cleartext(good.bytes.len());
     [
         (good.clone(), bank.clone()),
