@@ -16,7 +16,7 @@ pub struct FlowRecord {
     pub generation: u64,
     /// The core that carried the flow.
     pub core: u16,
-    /// When the first SYN was seen, microseconds since the Unix epoch.
+    /// When the first SYN was seen by the clock at the flow's end, microseconds since the Unix epoch.
     pub started_unix_us: u64,
     /// From the first SYN to the end, microseconds.
     pub duration_us: u64,

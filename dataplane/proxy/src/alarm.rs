@@ -30,10 +30,11 @@ impl Alarm {
         self.timer != TimerId::NONE
     }
 
-    /// Whether it was taken back only a little while before it is to be set to `due`.
+    /// Whether it was set to about as far ahead as it is to be set to now, and taken back only a little while ago.
     fn was_wanted(&self, due: Instant, now: Instant) -> bool {
-        let left = self.at.saturating_since(now);
-        left > due.saturating_since(now) / 32 * 31
+        let (left, wait) = (self.at.saturating_since(now), due.saturating_since(now));
+        let little = wait / 32;
+        left > wait - little && left < wait + little
     }
 
     /// Has the wheel call for a flow at `due`, or sooner.

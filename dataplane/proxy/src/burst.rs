@@ -8,6 +8,7 @@ use sluice_telemetry::{Counter, DropReason};
 use smallvec::SmallVec;
 
 use crate::Now;
+use crate::ends::Ends;
 use crate::flow::{Flow, State};
 use crate::intake::Frames;
 use crate::limits::{BURST_PACKETS_MAX, FETCH_AHEAD, LOCATE_BEHIND};
@@ -158,8 +159,12 @@ impl<B: PacketBuf> Worker<B> {
     /// 1 if the packet's flow is looked for and not in the table, else 0.
     #[inline(always)]
     fn locate(&self, arrival: Option<&mut Arrival<B>>) -> usize {
-        let sought = arrival.and_then(|arrival| arrival.sought.as_mut());
-        sought.map_or(0, |sought| usize::from(!self.table.locate(sought)))
+        let Some(Arrival { head, sought, .. }) = arrival else {
+            return 0;
+        };
+        let tells = head.flags.intersects(Ends::TOLD_BY);
+        let sought = sought.as_mut();
+        sought.map_or(0, |sought| usize::from(!self.table.locate(sought, tells)))
     }
 
     #[inline]
@@ -213,6 +218,11 @@ impl<B: PacketBuf> Worker<B> {
         let Some((sought, first)) = first else {
             return false;
         };
+        // To ask for the value of a flow that only passes would take back what its packets need.
+        let stands = self.table.at(sought).map(|flow| &flow.state);
+        if !matches!(stands, Some(State::Taken(_))) {
+            return false;
+        }
         let Some((id, flow)) = self.table.find_mut(sought, &first.key) else {
             return false;
         };

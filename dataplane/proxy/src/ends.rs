@@ -65,6 +65,9 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
+    /// Packets that may say more about a flow than that it goes on.
+    pub(crate) const TOLD_BY: TcpFlags = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
+
     /// Of a flow of which nothing has passed.
     pub(crate) fn new(now: Instant) -> Self {
         Self {
@@ -108,8 +111,7 @@ impl Ends {
         let seen = self.seen;
         let from_client = head.from_lower == seen.has(Seen::CLIENT_IS_LOWER);
         let from_b = from_client == seen.has(Seen::CLIENT_IS_BEHIND_B);
-        let tells = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
-        let passes = from_b == (from == Side::B) && !head.flags.intersects(tells);
+        let passes = from_b == (from == Side::B) && !head.flags.intersects(Self::TOLD_BY);
         if passes {
             self.touch(now);
             self.note(head, packet, from_client);

@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, HEAD_BYTES, TIMER_BYTES_MAX};
-use sluice_flow::{FlowId, Observer, Retention, TimerWheel, Value};
+use sluice_flow::{FlowId, Lender, Observer, Retention, TimerWheel};
 use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent, fetch};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
@@ -22,8 +22,8 @@ use crate::session::Session;
 use crate::shared::Shared;
 use crate::{Now, corners, holding, observing};
 
-/// One entry of a core's flow table: with what the table adds, four cache lines, of which a packet of a flow that only passes
-/// needs none, and one of a flow that is taken over the first and its session.
+/// One entry of a core's flow table: with its head four cache lines, of which a packet of a flow that only passes needs none, and
+/// one of a flow that is taken over the first and its session.
 #[repr(C)]
 pub(crate) struct Flow<B> {
     /// When the timer wheel calls for this flow, unless its session has it called sooner.
@@ -51,6 +51,10 @@ const _: () = assert!(
         + TIMER_BYTES_MAX
         + TIMER_BYTES_MAX / NEAR_ALARMS_ONE_IN
         <= OBSERVED_FLOW_BYTES_MAX
+);
+const _: () = assert!(
+    HEAD_BYTES + size_of::<Option<Flow<[usize; 3]>>>() <= 4 * 64,
+    "an entry is four cache lines"
 );
 const _: () = assert!(
     HEAD_BYTES + offset_of!(Flow<[usize; 3]>, state) + 2 * size_of::<u64>() <= 64,
@@ -110,7 +114,7 @@ pub(crate) struct Blocked {
 }
 
 /// Of a flow that passes, and whose packets may all pass.
-impl<B> Value for Flow<B> {
+impl<B> Lender for Flow<B> {
     type Brief = Ends;
 
     fn lend(&self) -> Option<Ends> {

@@ -13,6 +13,7 @@ use crate::learn::Destination;
 use crate::shared::Shared;
 
 /// What stays the same over the life of a flow, and is asked for when something is decided or said about it.
+#[repr(C)]
 pub(crate) struct Identity {
     pub(crate) generation: Arc<Generation>,
     pub(crate) candidate: Candidate,
@@ -79,10 +80,10 @@ impl Identity {
         }
     }
 
-    /// Asks for all of it: it lies on two cache lines.
+    /// Asks for all of it: it may lie on two cache lines.
     pub(crate) fn fetch(&self) {
-        fetch(&self.started);
         fetch(&self.generation);
+        fetch(&self.started);
     }
 
     /// The end that opened the connection.

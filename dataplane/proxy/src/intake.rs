@@ -1,6 +1,6 @@
 //! From frames of the wire to packets of flows: fragments are put together first, and errors find the flow they are about.
 
-use sluice_flow::{Packet, Reassembled, Unreassembled};
+use sluice_flow::{FlowId, Packet, Reassembled, Unreassembled};
 use sluice_packet::{FragmentFrame, Frame, IcmpError, Opaque, PacketBuf, SegmentId, Side, parse};
 use sluice_telemetry::{Counter, DropReason, FlowRecord, SystemEvent};
 
@@ -98,6 +98,12 @@ impl<B: PacketBuf> Worker<B> {
     ) {
         let segment = error.key.segment();
         let id = self.table.lookup(&error.key);
+        // A flow that only passes is not asked for: its packets go on as they did.
+        let taken = |id: &FlowId| {
+            let flow = self.table.get(*id);
+            flow.is_some_and(|flow| matches!(flow.state, State::Taken(_)))
+        };
+        let id = id.filter(taken);
         let flow = id.and_then(|id| self.table.get_mut(id).map(|flow| (id, flow)));
         let Some((id, flow)) = flow else {
             forward(segment, from, packet, out);

@@ -192,7 +192,7 @@ pub const JUMBO_MTU_MAX: u16 = 9000;
 /// Bytes held before the decision: the largest ClientHello, and what may follow it in the same window.
 pub const HOLD_BYTES_MAX: usize = 96 * 1024;
 
-/// What a flow costs that is only observed: its place in the table, its key, its share of the index, and its timer. A table
+/// What a flow costs that is only observed: its place in the table, its key, its share of the index, and its timers. A table
 /// takes this much for each flow that it is made for, and nothing more for what only passes.
 pub const OBSERVED_FLOW_BYTES_MAX: usize = 400;
 

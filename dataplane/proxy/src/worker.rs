@@ -341,6 +341,7 @@ impl<B: PacketBuf> Worker<B> {
         if from_client != (from == flow.place.client_side) {
             // The right addresses on the wrong wire.
             out.discard(packet, DropReason::IrregularSegment);
+            self.table.lend(id);
             return;
         }
         let opens = tcp.flags.syn() && !tcp.flags.ack();

@@ -16,7 +16,7 @@ use sluice_packet::{Frame, Instant, SeqNum, Side, TcpFlags, TcpSegment, TestBuf,
 use sluice_pki::LeafKey;
 use sluice_proxy::{Now, Worker, WorkerSettings};
 use sluice_random::CoreRandom;
-use sluice_telemetry::Counter;
+use sluice_telemetry::{Counter, DropReason};
 use world::script::written;
 use world::{App, Out, Pki, SEGMENT, Settings, World, generation};
 
@@ -43,6 +43,8 @@ struct Script {
     server: String,
     hello: Vec<u8>,
     step: usize,
+    /// The client is behind the second port.
+    turned: bool,
 }
 
 impl Script {
@@ -93,6 +95,12 @@ impl Script {
         };
         let mut frame = written((&self.client, &self.server), side, &segment);
         let len = frame.len();
+        // At times on the wrong wire.
+        let side = if self.turned ^ (dice.below(30) == 0) {
+            side.other()
+        } else {
+            side
+        };
         match dice.below(40) {
             0 => frame[len - 1] ^= 1,
             1 => frame.truncate(30),
@@ -146,6 +154,7 @@ fn a_burst_is_the_same_as_its_packets_one_by_one() {
         hello("site-a.test", &pki),
     ];
     let mut decisions = std::collections::BTreeSet::new();
+    let mut wrong = 0;
     for seed in 0..300 {
         let mut dice = Dice(seed);
         let exact = seed % 2 == 0;
@@ -154,11 +163,18 @@ fn a_burst_is_the_same_as_its_packets_one_by_one() {
         let mut scripts: Vec<Script> = (0..12)
             .map(|number| Script {
                 client: format!("10.1.{}.1:{}", number % 3, 40_000 + number),
-                server: ["10.2.0.1:443", "10.2.0.1:80", "10.2.0.8:8443"]
-                    [usize::try_from(dice.below(servers)).unwrap()]
+                // The client is the lower end of the first two.
+                server: [
+                    "10.2.0.1:443",
+                    "10.2.0.1:80",
+                    "10.0.0.1:443",
+                    "10.0.0.1:80",
+                    "10.2.0.8:8443",
+                ][usize::try_from(dice.below(servers + 2)).unwrap()]
                 .to_owned(),
                 hello: hellos[usize::try_from(dice.below(servers)).unwrap()].clone(),
                 step: 0,
+                turned: dice.below(3) == 0,
             })
             .collect();
         // Few places: packets of one burst evict the flows of others.
@@ -168,9 +184,13 @@ fn a_burst_is_the_same_as_its_packets_one_by_one() {
         let mut mono = Instant::from_secs(1);
         for round in 0..20 {
             let count = dice.below(70);
+            let mut script = 0;
             let frames: Vec<(Side, Vec<u8>)> = (0..count)
                 .map(|_| {
-                    let script = usize::try_from(dice.below(12)).unwrap();
+                    // Often of the same connection as the one before.
+                    if dice.below(3) > 0 {
+                        script = usize::try_from(dice.below(12)).unwrap();
+                    }
                     scripts[script].frame(&mut dice)
                 })
                 .collect();
@@ -205,6 +225,10 @@ fn a_burst_is_the_same_as_its_packets_one_by_one() {
                 "seed {seed}"
             );
         }
+        let discarded = from_burst.discarded.iter();
+        wrong += discarded
+            .filter(|why| **why == DropReason::IrregularSegment)
+            .count();
         assert_eq!(
             format!("{:?}", from_single.events),
             format!("{:?}", from_burst.events),
@@ -232,6 +256,7 @@ fn a_burst_is_the_same_as_its_packets_one_by_one() {
         }
     }
     assert!(decisions.len() >= 3, "{decisions:?}");
+    assert!(wrong > 300, "{wrong} segments on the wrong wire");
 }
 
 /// Client and server of the flow that is spliced.

@@ -16,5 +16,7 @@ pub use fragments::{Packet, Reassembled, Reassembler, Unreassembled};
 pub use observation::{Disregard, Irregularity, Observation, Role};
 pub use observer::Observer;
 pub use recorded::{Half, Recorded, TimestampClock};
-pub use table::{Evicted, FlowId, FlowTable, Inserted, Refusal, Refused, Retention, Sought, Value};
+pub use table::{
+    Evicted, FlowId, FlowTable, Inserted, Lender, Refusal, Refused, Retention, Sought,
+};
 pub use wheel::{TimerId, TimerWheel};

@@ -24,7 +24,7 @@ pub const TIMER_LEVELS: usize = 9;
 /// How far ahead of the timer that is worked off the cache is asked for one.
 pub const TIMERS_AHEAD: u32 = 8;
 
-/// What one flow's timer costs: two share a cache line.
+/// What one timer costs: two share a cache line.
 pub const TIMER_BYTES_MAX: usize = 32;
 
 /// What stands before an entry's value.

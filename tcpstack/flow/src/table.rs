@@ -70,8 +70,8 @@ pub enum Refusal {
     Present(FlowId),
 }
 
-/// What a table has of each flow.
-pub trait Value {
+/// What a table has of each flow, and may be lent a part of.
+pub trait Lender {
     /// What a packet needs of a flow that only passes. It can be lent to the table, which keeps it beside the key: such a
     /// packet reads nothing else. At most 17 bytes, without alignment.
     type Brief: Copy + Default;
@@ -87,8 +87,8 @@ pub trait Value {
 ///
 /// Buckets are found by a hash keyed with a secret, so that nobody can choose addresses and ports that collide, and probed
 /// linearly. They hold 32 bits of hash, so a probe reads a key only when it is, but for one time in billions, the right
-/// one. Keys stand apart from the entries, each in a cache line with what its value has [lent](Value).
-pub struct FlowTable<V: Value> {
+/// one. Keys stand apart from the entries, each in a cache line with what its value has [lent](Lender).
+pub struct FlowTable<V: Lender> {
     index: Index,
     labels: Box<[Label<V::Brief>]>,
     entries: Box<[Entry<V>]>,
@@ -131,7 +131,7 @@ const EMPTY: List = List {
     len: 0,
 };
 
-impl<V: Value> FlowTable<V> {
+impl<V: Lender> FlowTable<V> {
     /// A table for `capacity` flows, at least one and at most [`FLOWS_MAX`]. `key` is random, and the process's own secret.
     #[must_use]
     pub fn new(capacity: usize, key: [u8; 16]) -> Self {
@@ -208,19 +208,18 @@ impl<V: Value> FlowTable<V> {
         }
     }
 
-    /// Finds the place of the flow that is `sought` and asks for what is read there first. False if it has none.
+    /// Finds the place of the flow that is `sought` and asks for what is read there first: of a flow that has lent what a
+    /// packet needs nothing else, unless its packet `tells` more. False if it has none.
     #[inline]
-    pub fn locate(&self, sought: &mut Sought) -> bool {
+    pub fn locate(&self, sought: &mut Sought, tells: bool) -> bool {
         let Some(Found { slot, is_lent }) = self.index.search(sought.hash, |_| true) else {
             sought.slot = NONE;
             return false;
         };
         sought.slot = slot;
         sought.is_lent = is_lent;
-        if let Some(label) = self.labels.get(slot as usize) {
-            fetch(label);
-        }
-        if !is_lent {
+        self.fetch_label(slot);
+        if tells || !is_lent {
             self.fetch_entry(slot);
         }
         true
@@ -265,7 +264,15 @@ impl<V: Value> FlowTable<V> {
 
     /// Asks for what is read first of an entry.
     pub fn fetch(&self, id: FlowId) {
+        self.fetch_label(id.index);
         self.fetch_entry(id.index);
+    }
+
+    #[inline(always)]
+    fn fetch_label(&self, slot: u32) {
+        if let Some(label) = self.labels.get(slot as usize) {
+            fetch(label);
+        }
     }
 
     #[inline(always)]
@@ -286,6 +293,7 @@ impl<V: Value> FlowTable<V> {
         oldest.filter_map(|slot| {
             let Entry { head, value } = self.entries.get(slot as usize)?;
             self.index.fetch(head.hash);
+            self.fetch_label(slot);
             value.as_ref()
         })
     }
@@ -466,7 +474,7 @@ impl<V: Value> FlowTable<V> {
         }
     }
 
-    /// All entries, in the order of their places.
+    /// All entries, in the order of their places. What a value has lent it does not know, here and in what follows.
     pub fn iter(&self) -> impl Iterator<Item = (FlowId, FlowKey, &V)> {
         self.iter_places(0, self.capacity())
     }

@@ -158,7 +158,7 @@ impl FlowKey {
     /// The key of the flow with the same ends in that tunnel.
     #[must_use]
     pub const fn in_tunnel(self, tunnel: TunnelId) -> Self {
-        let way = (tunnel.to_u32() as u64) << 32 | self.way & (V6 | VLANS);
+        let way = (tunnel.to_u32() as u64) << 32 | self.way & 0xffff_ffff;
         Self { way, ..self }
     }
 
@@ -317,6 +317,29 @@ mod tests {
         assert!(there.is_lower("10.0.0.1:443".parse().unwrap()));
         assert!(!there.is_lower("10.0.0.2:40000".parse().unwrap()));
         assert!(size_of::<FlowKey>() <= 48);
+    }
+
+    #[test]
+    fn p102_a_key_is_kept_whole_in_fewer_bytes() {
+        let tunnel = TunnelId::from_u32(u32::MAX);
+        let vlans = VlanStack::double(4095, 4095);
+        for (one, other) in [
+            ("255.255.255.254:65535", "255.255.255.255:65535"),
+            ("[fd00::1]:65535", "[ffff:ffff::ffff]:1"),
+            ("0.0.0.1:0", "0.0.0.2:0"),
+        ] {
+            let plain = key(0, VlanStack::UNTAGGED, one, other);
+            let full = key(u16::MAX, vlans, one, other).in_tunnel(tunnel);
+            for key in [plain, full] {
+                let stored = StoredKey::of(&key);
+                assert!(stored == key && stored.key() == key);
+                assert!(StoredKey::NONE != key);
+            }
+            assert!(StoredKey::of(&plain) != full);
+            assert_eq!((full.tunnel(), full.vlan()), (tunnel, vlans));
+            assert_eq!(full.segment(), SegmentId(u16::MAX));
+            assert_eq!(full.is_ipv6(), one.starts_with('['));
+        }
     }
 
     #[test]

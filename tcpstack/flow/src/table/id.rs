@@ -37,7 +37,7 @@ impl FlowId {
 pub struct Sought {
     pub(super) hash: u32,
     pub(super) slot: u32,
-    /// What a packet needs of it was all that was asked for.
+    /// It had lent what a packet needs.
     pub(super) is_lent: bool,
 }
 

@@ -17,7 +17,7 @@ enum Tenant {
     None,
     Flow,
     /// A flow that has lent its brief.
-    Lender,
+    Lending,
 }
 
 impl<B: Copy + Default> Label<B> {
@@ -52,16 +52,16 @@ impl<B: Copy + Default> Label<B> {
     /// What the flow of `key` has lent, if it is this one.
     #[inline(always)]
     pub(super) fn lent_by(&mut self, key: &FlowKey) -> Option<&mut B> {
-        (self.key == *key && self.tenant == Tenant::Lender).then_some(&mut self.brief)
+        (self.key == *key && self.tenant == Tenant::Lending).then_some(&mut self.brief)
     }
 
     pub(super) fn lend(&mut self, brief: B) {
         self.brief = brief;
-        self.tenant = Tenant::Lender;
+        self.tenant = Tenant::Lending;
     }
 
     pub(super) fn take_back(&mut self) -> Option<B> {
-        let lent = self.tenant == Tenant::Lender;
+        let lent = self.tenant == Tenant::Lending;
         if lent {
             self.tenant = Tenant::Flow;
         }

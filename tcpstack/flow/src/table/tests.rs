@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 const SECRET: [u8; 16] = *b"0123456789abcdef";
 
-impl Value for u32 {
+impl Lender for u32 {
     type Brief = [u8; 4];
 
     /// Odd numbers are lent.
@@ -47,7 +47,7 @@ fn in_found_changed_and_out() {
     );
     let [mut found, mut stranger] = [7, 6].map(|number| table.seek(&key(number)));
     assert_eq!((table.at(found), table.at(stranger)), (None, None));
-    assert!(table.locate(&mut found) && !table.locate(&mut stranger));
+    assert!(table.locate(&mut found, false) && !table.locate(&mut stranger, true));
     assert_eq!((table.at(found), table.at(stranger)), (Some(&8), None));
     assert_eq!(table.find(found, &key(7)), Some(id));
     assert_eq!(table.find_mut(found, &key(7)), Some((id, &mut 8)));
@@ -87,7 +87,7 @@ fn what_is_lent_stands_beside_the_key_until_the_value_is_asked_for() {
     });
     let locate = |table: &FlowTable<u32>, number| {
         let mut sought = table.seek(&key(number));
-        assert!(table.locate(&mut sought));
+        assert!(table.locate(&mut sought, false));
         sought
     };
     let [found, plain] = [odd, even].map(|number| locate(&table, number));
@@ -439,7 +439,7 @@ proptest! {
                     if let Some((id, ..)) = model.get(&number) {
                         table.lend(*id);
                         let mut sought = table.seek(&key(number));
-                        prop_assert!(table.locate(&mut sought));
+                        prop_assert!(table.locate(&mut sought, false));
                         let lent = table.brief_mut(sought, &key(number)).copied();
                         prop_assert_eq!(lent, number.lend());
                     }
@@ -448,7 +448,7 @@ proptest! {
                     if let Some((id, ..)) = model.get(&number) {
                         prop_assert_eq!(table.get_mut(*id), Some(&mut { number }));
                         let mut sought = table.seek(&key(number));
-                        prop_assert!(table.locate(&mut sought));
+                        prop_assert!(table.locate(&mut sought, false));
                         prop_assert_eq!(table.brief_mut(sought, &key(number)), None);
                     }
                 }

@@ -53,22 +53,21 @@ fn goodput(turns: &[Value], kind: &str, seconds: &str) -> f64 {
     sum("received") / sum(seconds)
 }
 
-/// The share of the goodput beside datagrams that is left beside SYNs, and its standard error as the turns show it: neighbours
-/// take what they like of the machine, some days more than on others.
+/// The share of the goodput beside datagrams that is left beside SYNs, and its standard error: what neighbouring turns say of
+/// it, on the average of their logarithms. The machine is slower for seconds at a time, which is longer than two turns take.
 fn kept(turns: &[Value]) -> (f64, f64) {
-    let error = |kind: &str| {
-        let rates: Vec<f64> = turns
-            .iter()
-            .filter(|turn| turn["kind"] == kind)
+    let rate = |kind: &str| {
+        let of_kind = turns.iter().filter(move |turn| turn["kind"] == kind);
+        of_kind
             .map(|turn| turn["received"].as_f64().unwrap() / turn["busy_seconds"].as_f64().unwrap())
-            .collect();
-        let count = rates.len() as f64;
-        let mean = rates.iter().sum::<f64>() / count;
-        let squares = rates.iter().map(|rate| (rate / mean - 1.0).powi(2));
-        (squares.sum::<f64>() / (count - 1.0) / count).sqrt()
     };
-    let share = goodput(turns, "syn", "busy_seconds") / goodput(turns, "udp", "busy_seconds");
-    (share, share * error("syn").hypot(error("udp")))
+    let pairs = rate("syn").zip(rate("udp"));
+    let shares: Vec<f64> = pairs.map(|(syn, udp)| (syn / udp).ln()).collect();
+    let count = shares.len() as f64;
+    let mean = shares.iter().sum::<f64>() / count;
+    let squares = shares.iter().map(|share| (share - mean).powi(2));
+    let error = (squares.sum::<f64>() / (count - 1.0) / count).sqrt();
+    (mean.exp(), mean.exp() * error)
 }
 
 #[test]
