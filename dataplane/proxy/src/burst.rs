@@ -159,12 +159,13 @@ impl<B: PacketBuf> Worker<B> {
     /// 1 if the packet's flow is looked for and not in the table, else 0.
     #[inline(always)]
     fn locate(&self, arrival: Option<&mut Arrival<B>>) -> usize {
-        let Some(Arrival { head, sought, .. }) = arrival else {
-            return 0;
-        };
-        let tells = head.flags.intersects(Ends::TOLD_BY);
-        let sought = sought.as_mut();
-        sought.map_or(0, |sought| usize::from(!self.table.locate(sought, tells)))
+        let sought = arrival.and_then(|arrival| {
+            let tells = arrival.head.flags.intersects(Ends::TOLD_BY);
+            Some((arrival.sought.as_mut()?, tells))
+        });
+        sought.map_or(0, |(sought, tells)| {
+            usize::from(!self.table.locate(sought, tells))
+        })
     }
 
     #[inline]

@@ -56,7 +56,7 @@ fn goodput(turns: &[Value], kind: &str, seconds: &str) -> f64 {
 /// The share of the goodput beside datagrams that is left beside SYNs, and its standard error: what neighbouring turns say of
 /// it, on the average of their logarithms. The machine is slower for seconds at a time, which is longer than two turns take.
 fn kept(turns: &[Value]) -> (f64, f64) {
-    let rate = |kind: &str| {
+    let rate = |kind: &'static str| {
         let of_kind = turns.iter().filter(move |turn| turn["kind"] == kind);
         of_kind
             .map(|turn| turn["received"].as_f64().unwrap() / turn["busy_seconds"].as_f64().unwrap())
