@@ -11,10 +11,11 @@ mod head;
 mod id;
 mod index;
 mod label;
+mod lookup;
 
 use head::{Head, Listed};
 pub use id::{FlowId, Sought};
-use index::{Found, Index};
+use index::Index;
 use label::Label;
 
 /// No slot, no neighbour.
@@ -194,74 +195,6 @@ impl<V: Lender> FlowTable<V> {
         self.len == 0
     }
 
-    /// What the flow of `key` is looked for by, to be taken once per packet. Where its place is written is asked for.
-    #[inline(always)]
-    #[must_use]
-    pub fn seek(&self, key: &FlowKey) -> Sought {
-        let hash = key.hash(&self.keyed);
-        let hash = ((hash ^ hash >> 32) & 0xffff_ffff) as u32;
-        self.index.fetch(hash);
-        Sought {
-            hash,
-            slot: NONE,
-            is_lent: false,
-        }
-    }
-
-    /// Finds the place of the flow that is `sought` and asks for what is read there first: of a flow that has lent what a
-    /// packet needs nothing else, unless its packet `tells` more. False if it has none.
-    #[inline]
-    pub fn locate(&self, sought: &mut Sought, tells: bool) -> bool {
-        let Some(Found { slot, is_lent }) = self.index.search(sought.hash, |_| true) else {
-            sought.slot = NONE;
-            return false;
-        };
-        sought.slot = slot;
-        sought.is_lent = is_lent;
-        self.fetch_label(slot);
-        if tells || !is_lent {
-            self.fetch_entry(slot);
-        }
-        true
-    }
-
-    /// What stands at the place that was [located](Self::locate), unless it has lent what a packet needs: most likely, but
-    /// not for sure, the value of the flow.
-    #[inline]
-    #[must_use]
-    pub fn at(&self, sought: Sought) -> Option<&V> {
-        if sought.is_lent {
-            None
-        } else {
-            self.value(sought.slot)
-        }
-    }
-
-    /// What the flow of `key`, which was [located](Self::locate), has lent.
-    #[inline]
-    pub fn brief_mut(&mut self, sought: Sought, key: &FlowKey) -> Option<&mut V::Brief> {
-        if !sought.is_lent {
-            return None;
-        }
-        self.labels.get_mut(sought.slot as usize)?.lent_by(key)
-    }
-
-    /// Lends what the value of an entry has to lend, until [`get_mut`](Self::get_mut) or [`find_mut`](Self::find_mut) asks for
-    /// the value.
-    pub fn lend(&mut self, id: FlowId) {
-        if let Some(Entry { head, value }) = self.entries.get_mut(id.index as usize)
-            && head.generation == id.generation
-            && !head.has_lent()
-            && let Some(brief) = value.as_ref().and_then(V::lend)
-        {
-            head.set_lent(true);
-            self.index.mark(head.hash, id.index, true);
-            if let Some(label) = self.labels.get_mut(id.index as usize) {
-                label.lend(brief);
-            }
-        }
-    }
-
     /// Asks for what is read first of an entry.
     pub fn fetch(&self, id: FlowId) {
         self.fetch_label(id.index);
@@ -296,42 +229,6 @@ impl<V: Lender> FlowTable<V> {
             self.fetch_label(slot);
             value.as_ref()
         })
-    }
-
-    /// The entry of a flow.
-    #[must_use]
-    pub fn lookup(&self, key: &FlowKey) -> Option<FlowId> {
-        self.find(self.seek(key), key)
-    }
-
-    /// The entry of the flow of `key`, which is `sought`.
-    #[inline]
-    #[must_use]
-    pub fn find(&self, sought: Sought, key: &FlowKey) -> Option<FlowId> {
-        let index = self.slot(sought, key)?;
-        let generation = self.entries.get(index as usize)?.head.generation;
-        Some(FlowId { index, generation })
-    }
-
-    /// As [`find`](Self::find), with its value to be changed.
-    #[inline]
-    pub fn find_mut(&mut self, sought: Sought, key: &FlowKey) -> Option<(FlowId, &mut V)> {
-        let id = self.find(sought, key)?;
-        Some((id, self.get_mut(id)?))
-    }
-
-    #[inline]
-    fn slot(&self, sought: Sought, key: &FlowKey) -> Option<u32> {
-        let is_it = |slot: u32| {
-            let label = self.labels.get(slot as usize);
-            label.is_some_and(|label| label.is_of(key))
-        };
-        if is_it(sought.slot) {
-            return Some(sought.slot);
-        }
-        // Its place was not looked for yet, or it came since.
-        let found = self.index.search(sought.hash, is_it);
-        found.map(|found| found.slot)
     }
 
     /// The value of an entry. What it has lent it does not know.

@@ -2,12 +2,30 @@
 
 use sluice_packet::Instant;
 use sluice_tcp::CloseReason;
-use sluice_telemetry::{DecisionCode, EndReason};
+use sluice_telemetry::{DecisionCode, EndReason, Party};
 
-use super::{Account, Failure, Half, Session, Stage, Turn};
+use super::{Account, Half, Session, Stage, Turn};
 use crate::identity::Identity;
 use crate::limits::{CLOSED_LINGER, CLOSING_TIMEOUT};
 use crate::lingering::Lingering;
+
+/// Why a session ends before its peers ended it.
+pub(super) struct Failure {
+    pub(super) code: DecisionCode,
+    pub(super) ended: EndReason,
+    pub(super) detail: Option<String>,
+}
+
+impl Failure {
+    /// Something the appliance lacks or could not do.
+    pub(super) fn ours(code: DecisionCode, detail: Option<String>) -> Self {
+        Self {
+            code,
+            ended: EndReason::Failed(Party::Appliance),
+            detail,
+        }
+    }
+}
 
 impl Session {
     /// Ends the session by decision or failure: resets go out as the profile says.

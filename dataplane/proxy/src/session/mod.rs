@@ -31,6 +31,7 @@ use sluice_tls::ClientHello;
 pub(crate) use account::Account;
 use awaiting_leaf::AwaitingLeaf;
 use collecting::Collecting;
+use ending::Failure;
 pub(crate) use half::Half;
 use meeting_client::MeetingClient;
 use meeting_origin::MeetingOrigin;
@@ -133,24 +134,6 @@ enum Step {
     Enter(Stage),
     /// The session ends here and now.
     Fail(Failure),
-}
-
-/// Why a session ends before its peers ended it.
-struct Failure {
-    code: DecisionCode,
-    ended: EndReason,
-    detail: Option<String>,
-}
-
-impl Failure {
-    /// Something the appliance lacks or could not do.
-    fn ours(code: DecisionCode, detail: Option<String>) -> Self {
-        Self {
-            code,
-            ended: EndReason::Failed(Party::Appliance),
-            detail,
-        }
-    }
 }
 
 /// One flow taken over. Of many of them, the first thing that a packet waits for is where its session's page is: it lies on one,
