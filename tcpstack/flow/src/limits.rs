@@ -40,7 +40,7 @@ pub const CONFIRMED_WITH_DATA_MICROS_MAX: u32 = 300_000;
 /// The smallest MSS that is believed: what Linux takes a smaller one for (`TCP_MIN_MSS`).
 pub const PEER_MSS_BYTES_MIN: u16 = 88;
 
-/// What one observed flow costs besides its key: with the key it fills three cache lines.
+/// What is known of an observed flow's ends: half of its entry.
 pub const OBSERVER_BYTES_MAX: usize = 128;
 
 /// Datagrams of one core whose fragments are collected at the same time.

@@ -312,6 +312,7 @@ impl<V: Lender> FlowTable<V> {
     /// Takes an entry out.
     pub fn remove(&mut self, id: FlowId) -> Option<Evicted<V>> {
         let key = self.key(id)?;
+        // What it has lent leaves with it.
         self.get_mut(id)?;
         let Entry { head, value } = self.entries.get_mut(id.index as usize)?;
         let value = value.take()?;
