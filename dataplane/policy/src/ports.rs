@@ -4,27 +4,40 @@ use sluice_schema::PortRange;
 
 const WORDS: usize = 65_536 / 64;
 
+const SIEVE_WORDS: usize = 8;
+
 /// TCP ports: 65,536 bits.
 #[derive(Clone)]
-pub struct PortSet(Box<[u64; WORDS]>);
+pub struct PortSet {
+    /// Which ports may be in the set, by their last nine bits: one cache line, which rules out most clients' ports.
+    sieve: [u64; SIEVE_WORDS],
+    words: Box<[u64; WORDS]>,
+}
 
 impl PortSet {
     /// No port.
     #[must_use]
     pub fn new() -> Self {
-        Self(Box::new([0; WORDS]))
+        Self {
+            sieve: [0; SIEVE_WORDS],
+            words: Box::new([0; WORDS]),
+        }
     }
 
     /// Adds the ports of `other`.
     pub fn insert_all(&mut self, other: &Self) {
-        for (word, more) in self.0.iter_mut().zip(other.0.iter()) {
+        let words = self.words.iter_mut().zip(other.words.iter());
+        let sieve = self.sieve.iter_mut().zip(other.sieve.iter());
+        for (word, more) in words.chain(sieve) {
             *word |= more;
         }
     }
 
     pub(crate) fn insert(&mut self, range: PortRange) {
         for port in range.first()..=range.last() {
-            if let Some(word) = self.0.get_mut(usize::from(port) / 64) {
+            let at = usize::from(port) / 64;
+            let words = [self.words.get_mut(at), self.sieve.get_mut(at % SIEVE_WORDS)];
+            for word in words.into_iter().flatten() {
                 *word |= 1 << (port % 64);
             }
         }
@@ -34,9 +47,9 @@ impl PortSet {
     #[inline]
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
-        self.0
-            .get(usize::from(port) / 64)
-            .is_some_and(|word| word >> (port % 64) & 1 == 1)
+        let at = usize::from(port) / 64;
+        let has = |word: Option<&u64>| word.is_some_and(|word| word >> (port % 64) & 1 == 1);
+        has(self.sieve.get(at % SIEVE_WORDS)) && has(self.words.get(at))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::Now;
 use crate::ends::Ends;
 use crate::flow::{Flow, State};
 use crate::intake::Frames;
-use crate::limits::{BURST_PACKETS_MAX, FETCH_AHEAD, LOCATE_BEHIND};
+use crate::limits::{BURST_PACKETS_MAX, FETCH_AHEAD, SOUGHT_TOGETHER};
 use crate::output::Output;
 use crate::worker::{Worker, on_opaque, touch};
 
@@ -37,6 +37,11 @@ impl<B> Arrival<B> {
 
     fn tcp(&self) -> Option<&TcpHead> {
         matches!(self.glance, Glance::Tcp).then_some(&self.head)
+    }
+
+    /// Whether it is a packet of no flow that is watched, or was located and its flow only passes.
+    fn only_passes(&self) -> bool {
+        self.sought.is_none_or(Sought::has_lent)
     }
 
     /// Whether `next` may go on where this one ends: the same end of the same connection sent it, and it opens none.
@@ -86,24 +91,34 @@ impl<B: PacketBuf> Worker<B> {
         let mut burst = core::mem::take(&mut self.burst);
         let mut passed = Passed::default();
         loop {
-            let mut count = 0;
-            let mut strangers = 0;
+            let (mut count, mut strangers) = (0, 0);
             // A place comes first: no packet is taken that has none.
             while let Some(arrival) = burst.get_mut(count)
                 && let Some(packet) = packets.next()
             {
                 self.look_at(segment, packet, arrival);
                 count += 1;
-                if let Some(before) = count.checked_sub(LOCATE_BEHIND + 1) {
-                    strangers += self.locate(burst.get_mut(before));
+                if count.is_multiple_of(SOUGHT_TOGETHER) {
+                    let begin = count - SOUGHT_TOGETHER;
+                    self.fetch_places(burst.get(begin..count));
+                    if let Some(before) = begin.checked_sub(SOUGHT_TOGETHER) {
+                        let before = burst.get_mut(before..begin);
+                        strangers += self.locate_all(before.unwrap_or_default());
+                    }
                 }
             }
-            for left in count.saturating_sub(LOCATE_BEHIND)..count {
-                strangers += self.locate(burst.get_mut(left));
-            }
+            let begin = count - count % SOUGHT_TOGETHER;
+            self.fetch_places(burst.get(begin..count));
+            let mut located = begin.saturating_sub(SOUGHT_TOGETHER);
             let arrived = burst.get_mut(..count).unwrap_or_default();
             if arrived.is_empty() {
                 break;
+            }
+            // Where all else passes, the last ones are looked for while the first ones are worked off.
+            let (before, last_ones) = arrived.split_at_mut(located);
+            if before.is_empty() || !before.iter().all(Arrival::only_passes) {
+                strangers += self.locate_all(last_ones);
+                located = count;
             }
             let leaving = self.table.leaving(strangers);
             leaving.for_each(|flow| flow.fetch_to_leave(&self.wheel));
@@ -115,14 +130,12 @@ impl<B: PacketBuf> Worker<B> {
             while let Some(rest) = arrived.get(at..).filter(|rest| !rest.is_empty()) {
                 let len = train_len(rest);
                 let ahead = (at + len + FETCH_AHEAD).min(count);
-                for arrival in arrived.get(fetched..ahead).unwrap_or_default() {
-                    let again = core::mem::replace(&mut last, arrival.sought) == arrival.sought;
-                    if let Some(flow) = self.place(arrival)
-                        && !again
-                    {
-                        flow.fetch_for_packet(arrival.head.from_lower, &self.wheel);
-                    }
+                let sought = (ahead + SOUGHT_TOGETHER).min(count);
+                if sought > located {
+                    self.locate_all(arrived.get_mut(located..sought).unwrap_or_default());
+                    located = sought;
                 }
+                self.fetch_for_packets(arrived.get(fetched..ahead), &mut last);
                 fetched = ahead;
                 let train = arrived.get_mut(at..at + len).unwrap_or_default();
                 if len == 1 || !self.on_train(from, train, now, out) {
@@ -156,16 +169,45 @@ impl<B: PacketBuf> Worker<B> {
         arrival.sought.and_then(|sought| self.table.at(sought))
     }
 
+    /// Asks for what these packets will read, but of the flow that was `last`.
+    #[inline(always)]
+    fn fetch_for_packets(
+        &self,
+        arrived: Option<&[Arrival<B>]>,
+        last: &mut Option<*const Flow<Packet<B>>>,
+    ) {
+        for arrival in arrived.unwrap_or_default() {
+            let flow = self.place(arrival);
+            let before = core::mem::replace(last, flow.map(core::ptr::from_ref));
+            if let Some(flow) = flow
+                && *last != before
+            {
+                flow.fetch_for_packet(arrival.head.from_lower, &self.wheel);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_places(&self, arrived: Option<&[Arrival<B>]>) {
+        let sought = arrived.unwrap_or_default().iter();
+        let sought = sought.filter_map(|arrival| arrival.sought);
+        sought.for_each(|sought| self.table.fetch_place(sought));
+    }
+
+    #[inline(always)]
+    fn locate_all(&self, arrived: &mut [Arrival<B>]) -> usize {
+        let arrived = arrived.iter_mut();
+        arrived.map(|arrival| self.locate(arrival)).sum()
+    }
+
     /// 1 if the packet's flow is looked for and not in the table, else 0.
     #[inline(always)]
-    fn locate(&self, arrival: Option<&mut Arrival<B>>) -> usize {
-        let sought = arrival.and_then(|arrival| {
-            let tells = arrival.head.flags.intersects(Ends::TOLD_BY);
-            Some((arrival.sought.as_mut()?, tells))
-        });
-        sought.map_or(0, |(sought, tells)| {
-            usize::from(!self.table.locate(sought, tells))
-        })
+    fn locate(&self, arrival: &mut Arrival<B>) -> usize {
+        let tells = arrival.head.flags.intersects(Ends::TOLD_BY);
+        arrival
+            .sought
+            .as_mut()
+            .map_or(0, |sought| usize::from(!self.table.locate(sought, tells)))
     }
 
     #[inline]

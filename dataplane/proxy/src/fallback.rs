@@ -198,7 +198,7 @@ impl<B: PacketBuf> Worker<B> {
         wanted: impl Fn(&Flow<Packet<B>>) -> bool,
     ) -> (Found, Option<usize>) {
         let mut found = Found::new();
-        for (id, _, flow) in self.table.iter_places(start, SWEPT_PLACES_PER_POLL) {
+        for (id, flow) in self.table.iter_places(start, SWEPT_PLACES_PER_POLL) {
             if found.len() == SWEPT_FLOWS_PER_POLL {
                 return (found, Some(id.place()));
             }

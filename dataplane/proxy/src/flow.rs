@@ -4,7 +4,7 @@ use core::mem::offset_of;
 
 use sluice_flow::limits::{ENTRY_OVERHEAD_BYTES_MAX, HEAD_BYTES, TIMER_BYTES_MAX};
 use sluice_flow::{FlowId, Lender, Observer, Retention, TimerWheel};
-use sluice_packet::{Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent, fetch};
+use sluice_packet::{FlowKey, Instant, PacketBuf, SeqNum, TcpFrame, clear_urgent, fetch};
 use sluice_telemetry::{Counter, DecisionCode, DropReason, SessionPhase, SessionSummary};
 
 use crate::alarm::Alarm;
@@ -117,6 +117,15 @@ pub(crate) struct Blocked {
 impl<B> Lender for Flow<B> {
     type Brief = Ends;
 
+    fn key(&self) -> FlowKey {
+        self.identity.key()
+    }
+
+    #[inline(always)]
+    fn is_of(&self, key: &FlowKey) -> bool {
+        self.identity.is_of(key)
+    }
+
     fn lend(&self) -> Option<Ends> {
         match &self.state {
             State::Bypassed(bypassed) if bypassed.doubts.is_none() => {
@@ -205,12 +214,14 @@ impl<B> Flow<B> {
     pub(crate) fn reach(&self) {
         if let State::Taken(session) = &self.state {
             session.reach();
+            self.identity.fetch_key();
         }
     }
 
     /// Asks for what a packet of that end will read beyond the entry's first line.
     #[inline]
     pub(crate) fn fetch_for_packet(&self, from_lower: bool, wheel: &TimerWheel<FlowId>) {
+        self.identity.fetch_key();
         match &self.state {
             State::Taken(session) => session.fetch_half(self.place.is_from_client(from_lower)),
             State::Holding(holding) => {

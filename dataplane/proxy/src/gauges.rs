@@ -46,10 +46,10 @@ impl<B: PacketBuf> Worker<B> {
             .table
             .iter_kept_first()
             .take(limit)
-            .partition(|(_, _, flow)| matches!(flow.state, State::Taken(_)));
+            .partition(|(_, flow)| matches!(flow.state, State::Taken(_)));
         let flows = taken.into_iter().chain(rest);
         flows
-            .map(|(_, _, flow)| flow.summary(self.shared.core, now))
+            .map(|(_, flow)| flow.summary(self.shared.core, now))
             .collect()
     }
 }

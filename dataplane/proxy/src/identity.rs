@@ -80,6 +80,11 @@ impl Identity {
         }
     }
 
+    /// Asks for the key.
+    pub(crate) fn fetch_key(&self) {
+        fetch(&self.started);
+    }
+
     /// Asks for all of it: it may lie on two cache lines.
     pub(crate) fn fetch(&self) {
         fetch(&self.generation);
@@ -102,8 +107,15 @@ impl Identity {
         now.unix_us.saturating_sub(age_us)
     }
 
+    #[inline(always)]
     pub(crate) fn key(&self) -> FlowKey {
         self.key.key()
+    }
+
+    /// Whether the flow is that of `key`.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, key: &FlowKey) -> bool {
+        self.key == *key
     }
 
     pub(crate) fn segment(&self) -> SegmentId {

@@ -5,8 +5,9 @@ use core::time::Duration;
 /// Packets that are parsed and looked up before the first of them is worked on.
 pub const BURST_PACKETS_MAX: usize = 32;
 
-/// Packets that are parsed between asking for where a flow's place is written and reading it: what a miss takes.
-pub const LOCATE_BEHIND: usize = 8;
+/// Packets that are parsed before it is asked for where their flows' places are written: all at once, as a core that has to find
+/// out where a page is does nothing else meanwhile but the like.
+pub const SOUGHT_TOGETHER: usize = 8;
 
 /// Packets ahead of the one that is worked on, and flows ahead of the one whose turn it is, of which is asked for what will
 /// be read. Few enough that it is not displaced before its turn.
@@ -192,9 +193,9 @@ pub const JUMBO_MTU_MAX: u16 = 9000;
 /// Bytes held before the decision: the largest ClientHello, and what may follow it in the same window.
 pub const HOLD_BYTES_MAX: usize = 96 * 1024;
 
-/// What a flow costs that is only observed: its place in the table, its key, its share of the index, and its timers. A table
+/// What a flow costs that is only observed: its place in the table, its label, its share of the index, and its timers. A table
 /// takes this much for each flow that it is made for, and nothing more for what only passes.
-pub const OBSERVED_FLOW_BYTES_MAX: usize = 400;
+pub const OBSERVED_FLOW_BYTES_MAX: usize = 360;
 
 /// What a session leaves behind when it is over, in its entry; nothing beside it.
 pub const LINGERING_BYTES_MAX: usize = 112;

@@ -233,7 +233,7 @@ impl<B: PacketBuf> Worker<B> {
             Some(last) => next.opened_by(last.number),
             None => next,
         };
-        match self.enter(tcp, next, now, out) {
+        match self.enter(next, now, out) {
             Some(id) => self.on_known(id, from, packet, tcp, now, out),
             None => out.discard(packet, DropReason::FlowTableFull),
         }

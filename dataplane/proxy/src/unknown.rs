@@ -60,7 +60,7 @@ impl<B: PacketBuf> Worker<B> {
             passing::picked_up(&identity, why, &self.shared, now, out)
         };
         let flow = Flow::new((identity, place), state, tcp, reuses);
-        let Some(id) = self.enter(tcp, flow, now, out) else {
+        let Some(id) = self.enter(flow, now, out) else {
             // Nothing may slip past inspection because the table is full of flows that are inspected.
             out.discard(packet, DropReason::FlowTableFull);
             return;
@@ -98,16 +98,15 @@ impl<B: PacketBuf> Worker<B> {
         })
     }
 
-    /// Puts the flow of `tcp` into the table, whatever had to be forgotten for it. None when nothing could be.
+    /// Puts a flow into the table, whatever had to be forgotten for it. None when nothing could be.
     pub(crate) fn enter(
         &mut self,
-        tcp: &TcpFrame,
         flow: Flow<Packet<B>>,
         now: Now,
         out: &mut impl Output<Packet<B>>,
     ) -> Option<FlowId> {
         let retention = flow.state.retention();
-        let inserted = self.table.insert(tcp.key, flow, retention).ok()?;
+        let inserted = self.table.insert(flow, retention).ok()?;
         if let Some(evicted) = inserted.evicted {
             self.evicted += 1;
             self.forget(evicted.value, EndReason::Evicted, now, out);

@@ -290,7 +290,7 @@ impl<B: PacketBuf> Worker<B> {
     /// that pass go on by themselves.
     pub fn shutdown(&mut self, now: Now, out: &mut impl Output<B>) {
         let out = &mut Frames(out);
-        let flows: Vec<FlowId> = self.table.iter().map(|(id, _, _)| id).collect();
+        let flows: Vec<FlowId> = self.table.iter().map(|(id, _)| id).collect();
         for id in flows {
             if let Some(flow) = self.table.get_mut(id)
                 && let State::Taken(session) = &mut flow.state
@@ -391,8 +391,7 @@ impl<B: PacketBuf> Worker<B> {
         now: Now,
         out: &mut impl Output<Packet<B>>,
     ) {
-        let key = self.table.key(id);
-        let Some((key, flow)) = key.zip(self.table.get_mut(id)) else {
+        let Some(flow) = self.table.get_mut(id) else {
             return;
         };
         let next = match &mut flow.state {
@@ -402,7 +401,7 @@ impl<B: PacketBuf> Worker<B> {
                 }
                 let mut turn = Turn {
                     flow: id,
-                    key,
+                    key: flow.identity.key(),
                     identity: &flow.identity,
                     shared: &mut self.shared,
                     now,

@@ -31,7 +31,7 @@ pub const TIMER_BYTES_MAX: usize = 32;
 pub const HEAD_BYTES: usize = 16;
 
 /// What an entry costs besides its value: the head, the label, and two to four buckets of the index.
-pub const ENTRY_OVERHEAD_BYTES_MAX: usize = HEAD_BYTES + 64 + 4 * 8;
+pub const ENTRY_OVERHEAD_BYTES_MAX: usize = HEAD_BYTES + 32 + 4 * 8;
 
 /// Longest time to a handshake's confirmation by data that counts as a round trip: the timeout that follows from it stays below
 /// the second that nothing at all gives (RFC 6298 2.1 and 2.2: three times it).

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use siphasher::sip::SipHasher13;
+use siphasher::sip128::SipHasher13;
 use sluice_packet::{FlowKey, fetch};
 
 use crate::limits::{FLOWS_MAX, OBSERVED_PLACES_ONE_IN};
@@ -47,8 +47,6 @@ pub struct Inserted<V> {
 pub struct Evicted<V> {
     /// The id it had.
     pub id: FlowId,
-    /// Its key.
-    pub key: FlowKey,
     /// Its value.
     pub value: V,
 }
@@ -73,9 +71,15 @@ pub enum Refusal {
 
 /// What a table has of each flow, and may be lent a part of.
 pub trait Lender {
-    /// What a packet needs of a flow that only passes. It can be lent to the table, which keeps it beside the key: such a
-    /// packet reads nothing else. At most 17 bytes, without alignment.
+    /// What a packet needs of a flow that only passes. It can be lent to the table, which keeps it beside the key in short:
+    /// such a packet reads nothing else. At most 15 bytes, without alignment.
     type Brief: Copy + Default;
+
+    /// Whose it is: always the same.
+    fn key(&self) -> FlowKey;
+
+    /// Whether that is `key`.
+    fn is_of(&self, key: &FlowKey) -> bool;
 
     /// What is to be lent, if anything is now.
     fn lend(&self) -> Option<Self::Brief>;
@@ -87,8 +91,8 @@ pub trait Lender {
 /// The flows of one core. All memory is taken when it is made; every operation costs the same however full it is.
 ///
 /// Buckets are found by a hash keyed with a secret, so that nobody can choose addresses and ports that collide, and probed
-/// linearly. They hold 32 bits of hash, so a probe reads a key only when it is, but for one time in billions, the right
-/// one. Keys stand apart from the entries, each in a cache line with what its value has [lent](Lender).
+/// linearly. They hold 32 bits of hash, so a probe reads an entry only when it is, but for one time in billions, the right
+/// one. What values have [lent](Lender) stands apart from them, each beside its key in short.
 pub struct FlowTable<V: Lender> {
     index: Index,
     labels: Box<[Label<V::Brief>]>,
@@ -226,7 +230,9 @@ impl<V: Lender> FlowTable<V> {
         oldest.filter_map(|slot| {
             let Entry { head, value } = self.entries.get(slot as usize)?;
             self.index.fetch(head.hash);
-            self.fetch_label(slot);
+            if head.has_lent() {
+                self.fetch_label(slot);
+            }
             value.as_ref()
         })
     }
@@ -256,25 +262,15 @@ impl<V: Lender> FlowTable<V> {
         Some(value)
     }
 
-    /// The key of an entry.
-    #[must_use]
-    pub fn key(&self, id: FlowId) -> Option<FlowKey> {
-        self.entry(id)?;
-        self.key_at(id.index)
-    }
-
     /// Puts a flow in. When the table is full the oldest entry that may go makes room: one that is only observed, unless
     /// those are so few that handshakes would not come to their end for want of a place.
     ///
     /// # Errors
     /// [`Refused`] when the flow is there already, or nothing may make room.
-    pub fn insert(
-        &mut self,
-        key: FlowKey,
-        value: V,
-        retention: Retention,
-    ) -> Result<Inserted<V>, Refused<V>> {
+    pub fn insert(&mut self, value: V, retention: Retention) -> Result<Inserted<V>, Refused<V>> {
+        let key = value.key();
         let sought = self.seek(&key);
+        let hash = sought.hash.short;
         if let Some(id) = self.find(sought, &key) {
             return Err(Refused {
                 why: Refusal::Present(id),
@@ -293,15 +289,12 @@ impl<V: Lender> FlowTable<V> {
                 value,
             });
         };
-        entry.head.hash = sought.hash;
+        entry.head.hash = hash;
         let generation = entry.head.generation;
         entry.value = Some(value);
         self.unlink(index);
         self.link(index, retention.into());
-        self.index.occupy(sought.hash, index);
-        if let Some(label) = self.labels.get_mut(index as usize) {
-            *label = Label::of(&key);
-        }
+        self.index.occupy(hash, index);
         self.len += 1;
         Ok(Inserted {
             id: FlowId { index, generation },
@@ -311,7 +304,6 @@ impl<V: Lender> FlowTable<V> {
 
     /// Takes an entry out.
     pub fn remove(&mut self, id: FlowId) -> Option<Evicted<V>> {
-        let key = self.key(id)?;
         // What it has lent leaves with it.
         self.get_mut(id)?;
         let Entry { head, value } = self.entries.get_mut(id.index as usize)?;
@@ -320,9 +312,6 @@ impl<V: Lender> FlowTable<V> {
             hash, generation, ..
         } = *head;
         self.index.vacate(hash, id.index);
-        if let Some(label) = self.labels.get_mut(id.index as usize) {
-            *label = Label::unused();
-        }
         self.unlink(id.index);
         self.len -= 1;
         match generation.checked_add(1) {
@@ -338,7 +327,7 @@ impl<V: Lender> FlowTable<V> {
                 }
             }
         }
-        Some(Evicted { id, key, value })
+        Some(Evicted { id, value })
     }
 
     /// Takes out the oldest entry that may go, as [`insert`](Self::insert) would. None when all are [`Retention::Kept`].
@@ -373,13 +362,13 @@ impl<V: Lender> FlowTable<V> {
     }
 
     /// All entries, in the order of their places. What a value has lent it does not know, here and in what follows.
-    pub fn iter(&self) -> impl Iterator<Item = (FlowId, FlowKey, &V)> {
+    pub fn iter(&self) -> impl Iterator<Item = (FlowId, &V)> {
         self.iter_places(0, self.capacity())
     }
 
     /// All entries, oldest first among their kind: first those that stay, last those that make room first. The first few
     /// cost the same however many there are.
-    pub fn iter_kept_first(&self) -> impl Iterator<Item = (FlowId, FlowKey, &V)> {
+    pub fn iter_kept_first(&self) -> impl Iterator<Item = (FlowId, &V)> {
         [self.kept, self.expendable, self.observed]
             .into_iter()
             .flat_map(|list| self.places_of(list))
@@ -389,17 +378,13 @@ impl<V: Lender> FlowTable<V> {
                     index,
                     generation: head.generation,
                 };
-                Some((id, self.key_at(index)?, value.as_ref()?))
+                Some((id, value.as_ref()?))
             })
     }
 
     /// The entries at places `start` to `start + count`, so that a sweep over a large table can be done bit by bit.
     /// Places go up to [`capacity`](Self::capacity).
-    pub fn iter_places(
-        &self,
-        start: usize,
-        count: usize,
-    ) -> impl Iterator<Item = (FlowId, FlowKey, &V)> {
+    pub fn iter_places(&self, start: usize, count: usize) -> impl Iterator<Item = (FlowId, &V)> {
         let end = start.saturating_add(count).min(self.capacity());
         let start = start.min(end);
         let entries = self.entries.get(start..end).unwrap_or_default();
@@ -411,7 +396,7 @@ impl<V: Lender> FlowTable<V> {
                     index,
                     generation: head.generation,
                 };
-                Some((id, self.key_at(index)?, value))
+                Some((id, value))
             })
     }
 
@@ -431,10 +416,6 @@ impl<V: Lender> FlowTable<V> {
             let entry = self.entries.get(*index as usize);
             entry.map(|entry| entry.head.next())
         })
-    }
-
-    fn key_at(&self, slot: u32) -> Option<FlowKey> {
-        self.labels.get(slot as usize)?.key()
     }
 
     fn value(&self, slot: u32) -> Option<&V> {

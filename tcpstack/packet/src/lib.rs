@@ -41,7 +41,7 @@ pub use fetch::fetch;
 pub use fragment::{FragmentFrame, FragmentKey, Wear};
 pub use frame::{Frame, Glance, glance, parse};
 pub use icmp::{IcmpError, IcmpKind};
-pub use key::{FlowKey, StoredKey};
+pub use key::{FlowKey, KeyHash, ShortKey, StoredKey};
 pub use normalise::{Normalised, is_to_be_normalised, normalise_syn};
 pub use opaque::Opaque;
 pub use options::{SackBlock, SackBlocks, TcpOptions, Timestamps};

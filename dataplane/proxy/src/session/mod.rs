@@ -509,6 +509,7 @@ impl Session {
         let half = if client { &self.client } else { &self.origin };
         half.fetch();
         fetch(&self.stage);
+        fetch(&self.application);
     }
 
     /// Asks for what [`Self::next_timeout`] reads.

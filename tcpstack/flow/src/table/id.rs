@@ -1,5 +1,7 @@
 //! What names an entry of a table, and what finds it.
 
+use sluice_packet::KeyHash;
+
 /// Names one entry of a table for as long as it is there. A slot that is used again has another id, and a slot whose ids
 /// are used up is used no more, so an id kept too long finds nothing rather than a stranger.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,16 +37,22 @@ impl FlowId {
 /// A flow that is looked for: its key's hash and, once that was [located](super::FlowTable::locate), where it was then.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Sought {
-    pub(super) hash: u32,
+    pub(super) hash: KeyHash,
     pub(super) slot: u32,
     /// It had lent what a packet needs.
     pub(super) is_lent: bool,
 }
 
 impl Sought {
+    /// Whether it had lent what a packet needs when it was [located](super::FlowTable::locate).
+    #[must_use]
+    pub const fn has_lent(self) -> bool {
+        self.is_lent
+    }
+
     /// Whether both may be the same flow. When not, their keys differ.
     #[must_use]
     pub const fn may_be(self, other: Self) -> bool {
-        self.hash == other.hash
+        self.hash.short == other.hash.short
     }
 }

@@ -1,36 +1,42 @@
 //! From a packet to its flow.
 
-use sluice_packet::FlowKey;
+use sluice_packet::{FlowKey, ShortKey};
 
 use super::index::Found;
 use super::{Entry, FlowId, FlowTable, Lender, NONE, Sought};
 
 impl<V: Lender> FlowTable<V> {
-    /// What the flow of `key` is looked for by, to be taken once per packet. Where its place is written is asked for.
+    /// What the flow of `key` is looked for by, to be taken once per packet.
     #[inline(always)]
     #[must_use]
     pub fn seek(&self, key: &FlowKey) -> Sought {
-        let hash = key.hash(&self.keyed);
-        let hash = ((hash ^ hash >> 32) & 0xffff_ffff) as u32;
-        self.index.fetch(hash);
         Sought {
-            hash,
+            hash: key.hash(&self.keyed),
             slot: NONE,
             is_lent: false,
         }
+    }
+
+    /// Asks for where the place of the flow that is sought is written.
+    #[inline(always)]
+    pub fn fetch_place(&self, sought: Sought) {
+        self.index.fetch(sought.hash.short);
     }
 
     /// Finds the place of the flow that is `sought` and asks for what is read there first: of a flow that has lent what a
     /// packet needs nothing else, unless its packet `tells` more. False if it has none.
     #[inline]
     pub fn locate(&self, sought: &mut Sought, tells: bool) -> bool {
-        let Some(Found { slot, is_lent }) = self.index.search(sought.hash, |_| true) else {
+        let found = self.index.search(sought.hash.short, |_| true);
+        let Some(Found { slot, is_lent }) = found else {
             sought.slot = NONE;
             return false;
         };
         sought.slot = slot;
         sought.is_lent = is_lent;
-        self.fetch_label(slot);
+        if is_lent {
+            self.fetch_label(slot);
+        }
         if tells || !is_lent {
             self.fetch_entry(slot);
         }
@@ -55,7 +61,8 @@ impl<V: Lender> FlowTable<V> {
         if !sought.is_lent {
             return None;
         }
-        self.labels.get_mut(sought.slot as usize)?.lent_by(key)
+        let label = self.labels.get_mut(sought.slot as usize)?;
+        label.lent_by(ShortKey::of(key, sought.hash))
     }
 
     /// Lends what the value of an entry has to lend, until [`get_mut`](Self::get_mut) or [`find_mut`](Self::find_mut) asks for
@@ -64,12 +71,15 @@ impl<V: Lender> FlowTable<V> {
         if let Some(Entry { head, value }) = self.entries.get_mut(id.index as usize)
             && head.generation == id.generation
             && !head.has_lent()
-            && let Some(brief) = value.as_ref().and_then(V::lend)
+            && let Some((value, brief)) = value
+                .as_ref()
+                .and_then(|value| Some((value, value.lend()?)))
         {
             head.set_lent(true);
             self.index.mark(head.hash, id.index, true);
             if let Some(label) = self.labels.get_mut(id.index as usize) {
-                label.lend(brief);
+                let key = value.key();
+                label.lend(ShortKey::of(&key, key.hash(&self.keyed)), brief);
             }
         }
     }
@@ -98,15 +108,12 @@ impl<V: Lender> FlowTable<V> {
 
     #[inline]
     fn slot(&self, sought: Sought, key: &FlowKey) -> Option<u32> {
-        let is_it = |slot: u32| {
-            let label = self.labels.get(slot as usize);
-            label.is_some_and(|label| label.is_of(key))
-        };
+        let is_it = |slot| self.value(slot).is_some_and(|value| value.is_of(key));
         if is_it(sought.slot) {
             return Some(sought.slot);
         }
         // Its place was not looked for yet, or it came since.
-        let found = self.index.search(sought.hash, is_it);
+        let found = self.index.search(sought.hash.short, is_it);
         found.map(|found| found.slot)
     }
 }
