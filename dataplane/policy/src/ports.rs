@@ -9,17 +9,21 @@ const SIEVE_WORDS: usize = 8;
 /// TCP ports: 65,536 bits.
 #[derive(Clone)]
 pub struct PortSet {
-    /// Which ports may be in the set, by their last nine bits: one cache line, which rules out most clients' ports.
-    sieve: [u64; SIEVE_WORDS],
+    sieve: Sieve,
     words: Box<[u64; WORDS]>,
 }
+
+/// Which ports may be in the set, by their last nine bits: one cache line, which rules out most clients' ports.
+#[repr(align(64))]
+#[derive(Clone, Debug)]
+struct Sieve([u64; SIEVE_WORDS]);
 
 impl PortSet {
     /// No port.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            sieve: [0; SIEVE_WORDS],
+            sieve: Sieve([0; SIEVE_WORDS]),
             words: Box::new([0; WORDS]),
         }
     }
@@ -27,7 +31,7 @@ impl PortSet {
     /// Adds the ports of `other`.
     pub fn insert_all(&mut self, other: &Self) {
         let words = self.words.iter_mut().zip(other.words.iter());
-        let sieve = self.sieve.iter_mut().zip(other.sieve.iter());
+        let sieve = self.sieve.0.iter_mut().zip(other.sieve.0.iter());
         for (word, more) in words.chain(sieve) {
             *word |= more;
         }
@@ -36,7 +40,10 @@ impl PortSet {
     pub(crate) fn insert(&mut self, range: PortRange) {
         for port in range.first()..=range.last() {
             let at = usize::from(port) / 64;
-            let words = [self.words.get_mut(at), self.sieve.get_mut(at % SIEVE_WORDS)];
+            let words = [
+                self.words.get_mut(at),
+                self.sieve.0.get_mut(at % SIEVE_WORDS),
+            ];
             for word in words.into_iter().flatten() {
                 *word |= 1 << (port % 64);
             }
@@ -49,7 +56,7 @@ impl PortSet {
     pub fn contains(&self, port: u16) -> bool {
         let at = usize::from(port) / 64;
         let has = |word: Option<&u64>| word.is_some_and(|word| word >> (port % 64) & 1 == 1);
-        has(self.sieve.get(at % SIEVE_WORDS)) && has(self.words.get(at))
+        has(self.sieve.0.get(at % SIEVE_WORDS)) && has(self.words.get(at))
     }
 }
 

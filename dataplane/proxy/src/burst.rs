@@ -11,7 +11,7 @@ use crate::Now;
 use crate::ends::Ends;
 use crate::flow::{Flow, State};
 use crate::intake::Frames;
-use crate::limits::{BURST_PACKETS_MAX, FETCH_AHEAD, SOUGHT_TOGETHER};
+use crate::limits::{BURST_PACKETS_MAX, FETCH_AHEAD, LOCATE_AHEAD, SOUGHT_TOGETHER};
 use crate::output::Output;
 use crate::worker::{Worker, on_opaque, touch};
 
@@ -39,7 +39,7 @@ impl<B> Arrival<B> {
         matches!(self.glance, Glance::Tcp).then_some(&self.head)
     }
 
-    /// Whether it is a packet of no flow that is watched, or was located and its flow only passes.
+    /// Whether nothing but passing is expected of it: no flow was looked for, or one was located that only passes.
     fn only_passes(&self) -> bool {
         self.sought.is_none_or(Sought::has_lent)
     }
@@ -130,10 +130,10 @@ impl<B: PacketBuf> Worker<B> {
             while let Some(rest) = arrived.get(at..).filter(|rest| !rest.is_empty()) {
                 let len = train_len(rest);
                 let ahead = (at + len + FETCH_AHEAD).min(count);
-                let sought = (ahead + SOUGHT_TOGETHER).min(count);
-                if sought > located {
-                    self.locate_all(arrived.get_mut(located..sought).unwrap_or_default());
-                    located = sought;
+                let until = (ahead + LOCATE_AHEAD).min(count);
+                if until > located {
+                    self.locate_all(arrived.get_mut(located..until).unwrap_or_default());
+                    located = until;
                 }
                 self.fetch_for_packets(arrived.get(fetched..ahead), &mut last);
                 fetched = ahead;

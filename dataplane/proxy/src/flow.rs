@@ -56,6 +56,14 @@ const _: () = assert!(
     HEAD_BYTES + size_of::<Option<Flow<[usize; 3]>>>() <= 4 * 64,
     "an entry is four cache lines"
 );
+const _: () = {
+    let identity = HEAD_BYTES + offset_of!(Flow<[usize; 3]>, identity);
+    let [key, fetched] = [Identity::KEY_AT, Identity::FETCHED_AT];
+    assert!(
+        (identity + key) / 64 == (identity + fetched) / 64,
+        "whose an entry is stands in one cache line"
+    );
+};
 const _: () = assert!(
     HEAD_BYTES + offset_of!(Flow<[usize; 3]>, state) + 2 * size_of::<u64>() <= 64,
     "what a packet reads of an entry before its session is in one cache line"
@@ -242,6 +250,7 @@ impl<B> Flow<B> {
         match &self.state {
             State::Taken(session) => {
                 wheel.fetch(session.near.timer);
+                self.identity.fetch_key();
                 session.fetch();
             }
             _ => wheel.fetch(self.alarm.timer),

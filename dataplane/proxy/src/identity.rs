@@ -1,5 +1,6 @@
 //! Who a flow is, and the generation that it was first seen under.
 
+use core::mem::offset_of;
 use core::net::SocketAddr;
 use std::sync::Arc;
 
@@ -80,7 +81,11 @@ impl Identity {
         }
     }
 
-    /// Asks for the key.
+    /// Where the key begins, and what is asked for to have it.
+    pub(crate) const KEY_AT: usize = offset_of!(Self, key);
+    pub(crate) const FETCHED_AT: usize = offset_of!(Self, started);
+
+    /// Asks for the key, which ends where the time begins.
     pub(crate) fn fetch_key(&self) {
         fetch(&self.started);
     }

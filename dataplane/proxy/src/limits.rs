@@ -9,6 +9,9 @@ pub const BURST_PACKETS_MAX: usize = 32;
 /// out where a page is does nothing else meanwhile but the like.
 pub const SOUGHT_TOGETHER: usize = 8;
 
+/// Packets ahead of those of which is asked for what will be read, whose flows are located while others are worked off.
+pub const LOCATE_AHEAD: usize = 8;
+
 /// Packets ahead of the one that is worked on, and flows ahead of the one whose turn it is, of which is asked for what will
 /// be read. Few enough that it is not displaced before its turn.
 pub const FETCH_AHEAD: usize = 4;

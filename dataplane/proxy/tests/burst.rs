@@ -259,6 +259,129 @@ fn a_burst_is_the_same_as_its_packets_one_by_one() {
     assert!(wrong > 300, "{wrong} segments on the wrong wire");
 }
 
+/// A segment of one of the flows of a test where nearly all pass: in a VLAN, over IPv6, or neither.
+fn passing(flow: u64, from: Side, number: u32, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
+    let (client, server) = if flow % 4 == 1 {
+        (format!("[fd00::1]:{}", 40_000 + flow), "[fd00::2]:443")
+    } else {
+        (format!("10.1.0.1:{}", 40_000 + flow), "10.2.0.1:443")
+    };
+    let (seq, ack) = match from {
+        Side::A => (number, 9_000),
+        Side::B => (9_000, number),
+    };
+    let segment = TcpSegment {
+        seq: SeqNum(seq),
+        ack: SeqNum(ack),
+        flags,
+        window: 60_000,
+        payload,
+        ..TcpSegment::default()
+    };
+    let mut frame = written((&client, server), from, &segment);
+    if flow % 4 == 2 {
+        frame.splice(12..12, [0x81, 0, 0, 7]);
+    }
+    frame
+}
+
+/// Bursts of flows that pass, in which the last packets are looked for while the first ones are worked off: among them, anywhere,
+/// one that ends its flow, begins another on its addresses, is of a new flow that evicts one, or is on the wrong wire.
+#[test]
+fn a_burst_of_flows_that_pass_is_the_same_as_its_packets_one_by_one() {
+    let pki = Pki::new();
+    let (mut passed, mut evicted) = (0, 0);
+    for seed in 0..120 {
+        let mut dice = Dice(seed);
+        let flows = 48;
+        // Room for all, or for fewer than there are.
+        let flows_max = if seed % 3 == 0 { 40 } else { 200 };
+        let mut workers = [(); 2].map(|()| (worker(&pki, flows_max), Out::default()));
+        let mut next = vec![1_000_u32; flows];
+        let mut fresh = 1_000;
+        let mut mono = Instant::from_secs(1);
+        for round in 0..40 {
+            mono += Duration::from_millis(1);
+            let now = Now {
+                mono,
+                unix_us: mono.micros(),
+            };
+            // First every flow is picked up in its middle.
+            let count = if round == 0 {
+                flows as u64
+            } else {
+                1 + dice.below(70)
+            };
+            let rare = dice.below(count.max(16));
+            let frames: Vec<Vec<u8>> = (0..count)
+                .map(|position| {
+                    let flow = if round == 0 {
+                        position
+                    } else {
+                        dice.below(flows as u64)
+                    };
+                    let number = next[usize::try_from(flow).unwrap()];
+                    let what = if round > 0 && position == rare {
+                        dice.below(6)
+                    } else {
+                        9
+                    };
+                    let (flags, number) = match what {
+                        0 => (TcpFlags::RST, 9_000),
+                        1 => (TcpFlags::FIN | TcpFlags::ACK, number),
+                        2 => (TcpFlags::SYN, number.wrapping_add(1 << 20)),
+                        3 => {
+                            fresh += 1;
+                            return passing(fresh, Side::A, 1_000, TcpFlags::ACK, b"new");
+                        }
+                        4 => return passing(flow, Side::B, number, TcpFlags::ACK, b"wrong"),
+                        _ => (TcpFlags::ACK, number),
+                    };
+                    let payload: &[u8] = if flags == TcpFlags::ACK { b"more" } else { b"" };
+                    if flags == TcpFlags::ACK {
+                        next[usize::try_from(flow).unwrap()] += 4;
+                    }
+                    passing(flow, Side::A, number, flags, payload)
+                })
+                .collect();
+            let packets = || frames.iter().cloned().map(TestBuf);
+            let [(single, from_single), (burst, from_burst)] = &mut workers;
+            for packet in packets() {
+                single.on_packet(SEGMENT, Side::A, packet, now, from_single);
+            }
+            burst.on_burst(SEGMENT, Side::A, packets(), now, from_burst);
+            single.poll(now, from_single);
+            burst.poll(now, from_burst);
+            single.gauges(from_single);
+            burst.gauges(from_burst);
+            passed += from_burst.frames.len();
+            let at = format!("seed {seed}, round {round}");
+            assert!(shape(from_single, true) == shape(from_burst, true), "{at}");
+            assert_eq!(from_single.discarded, from_burst.discarded, "{at}");
+            assert_eq!(single.next_timeout(mono), burst.next_timeout(mono), "{at}");
+            let counted = |worker: &Worker<TestBuf>, out: &Out| {
+                let counters = [
+                    Counter::ForwardedPackets,
+                    Counter::FlowsEvicted,
+                    Counter::FlowsObserved,
+                    Counter::FourTuplesReused,
+                ];
+                (
+                    counters.map(|counter| out.count_of(counter)),
+                    worker.timers(),
+                )
+            };
+            assert_eq!(
+                counted(single, from_single),
+                counted(burst, from_burst),
+                "{at}"
+            );
+        }
+        evicted += workers[1].1.count_of(Counter::FlowsEvicted);
+    }
+    assert!(passed > 100_000 && evicted > 1_000, "{passed} {evicted}");
+}
+
 /// Client and server of the flow that is spliced.
 const SPLICED: (&str, &str) = ("10.1.0.9:40000", "10.2.0.1:443");
 

@@ -79,7 +79,9 @@ pub trait Lender {
     fn key(&self) -> FlowKey;
 
     /// Whether that is `key`.
-    fn is_of(&self, key: &FlowKey) -> bool;
+    fn is_of(&self, key: &FlowKey) -> bool {
+        self.key() == *key
+    }
 
     /// What is to be lent, if anything is now.
     fn lend(&self) -> Option<Self::Brief>;
@@ -91,8 +93,8 @@ pub trait Lender {
 /// The flows of one core. All memory is taken when it is made; every operation costs the same however full it is.
 ///
 /// Buckets are found by a hash keyed with a secret, so that nobody can choose addresses and ports that collide, and probed
-/// linearly. They hold 32 bits of hash, so a probe reads an entry only when it is, but for one time in billions, the right
-/// one. What values have [lent](Lender) stands apart from them, each beside its key in short.
+/// linearly. They hold 32 bits of hash, so a probe reads an entry only when it is, but for one time in some thousands where there
+/// are a million, the right one. What values have [lent](Lender) stands apart from them, each beside its key in short.
 pub struct FlowTable<V: Lender> {
     index: Index,
     labels: Box<[Label<V::Brief>]>,
@@ -201,7 +203,6 @@ impl<V: Lender> FlowTable<V> {
 
     /// Asks for what is read first of an entry.
     pub fn fetch(&self, id: FlowId) {
-        self.fetch_label(id.index);
         self.fetch_entry(id.index);
     }
 

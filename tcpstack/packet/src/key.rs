@@ -61,9 +61,6 @@ pub struct StoredKey {
 const _: () = assert!(size_of::<StoredKey>() == 46);
 
 impl StoredKey {
-    /// Of no flow.
-    pub const NONE: Self = Self::of(&FlowKey::NONE);
-
     /// The key to be kept.
     #[inline(always)]
     #[must_use]
@@ -88,9 +85,9 @@ impl StoredKey {
     }
 }
 
-/// Stands for a [`FlowKey`] in 16 bytes. Of an IPv4 flow in no VLAN and no tunnel it is the key itself; of any other it is 95
+/// Stands for a [`FlowKey`] in 16 bytes. Of an IPv4 flow in no VLAN and no tunnel it is the key itself; of any other it is 96
 /// bits of keyed hash, and as the hash is keyed with a secret nobody finds two flows with the same ones: among a million flows a
-/// stranger would be taken for one of them once in 2^75 packets.
+/// stranger would be taken for one of them once in 2^76 packets.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct ShortKey([u64; 2]);
 
@@ -107,8 +104,8 @@ pub struct KeyHash {
 const HASHED: u64 = 1 << 63;
 
 impl ShortKey {
-    /// Of no flow.
-    pub const NONE: Self = Self([0; 2]);
+    /// Of no flow: it is no hash, and no key has this bit.
+    pub const NONE: Self = Self([0, 1 << 62]);
 
     /// Of the flow of `key`, which has this hash.
     #[inline(always)]
@@ -360,6 +357,32 @@ mod tests {
     }
 
     #[test]
+    fn p102_a_short_key_is_a_plain_key_or_a_hash_and_never_both() {
+        let end = |address: &str, port: u16| format!("{address}:{port}");
+        let mut plain = std::collections::BTreeSet::new();
+        for segment in [0, 1, u16::MAX] {
+            for (one, other) in [
+                ("0.0.0.0", "0.0.0.0"),
+                ("0.0.0.0", "255.255.255.255"),
+                ("10.0.0.1", "10.0.0.2"),
+                ("10.0.0.1", "10.0.0.3"),
+                ("10.0.0.0", "10.0.0.2"),
+            ] {
+                for (port, other_port) in [(0, 1), (0, u16::MAX), (1, u16::MAX), (443, 40_000)] {
+                    let (one, other) = (end(one, port), end(other, other_port));
+                    let key = key(segment, VlanStack::UNTAGGED, &one, &other);
+                    let short = short(&key);
+                    assert!(plain.insert(short.0), "{key:?} is another one");
+                    assert_eq!(short.0[1] & HASHED, 0);
+                    assert_ne!(short, ShortKey::NONE);
+                    let tunnelled = self::short(&key.in_tunnel(TunnelId::from_u32(7)));
+                    assert_eq!(tunnelled.0[1] & HASHED, HASHED);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn both_directions_share_a_key() {
         let there = key(0, VlanStack::UNTAGGED, "10.0.0.2:40000", "10.0.0.1:443");
         let back = key(0, VlanStack::UNTAGGED, "10.0.0.1:443", "10.0.0.2:40000");
@@ -386,7 +409,6 @@ mod tests {
             for key in [plain, full] {
                 let stored = StoredKey::of(&key);
                 assert!(stored == key && stored.key() == key);
-                assert!(StoredKey::NONE != key);
             }
             assert!(StoredKey::of(&plain) != full);
             assert_eq!((full.tunnel(), full.vlan()), (tunnel, vlans));

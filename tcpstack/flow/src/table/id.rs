@@ -40,14 +40,14 @@ pub struct Sought {
     pub(super) hash: KeyHash,
     pub(super) slot: u32,
     /// It had lent what a packet needs.
-    pub(super) is_lent: bool,
+    pub(super) has_lent: bool,
 }
 
 impl Sought {
     /// Whether it had lent what a packet needs when it was [located](super::FlowTable::locate).
     #[must_use]
     pub const fn has_lent(self) -> bool {
-        self.is_lent
+        self.has_lent
     }
 
     /// Whether both may be the same flow. When not, their keys differ.

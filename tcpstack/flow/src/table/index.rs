@@ -28,7 +28,7 @@ const _: () = assert!(FLOWS_MAX < LENT as usize);
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) slot: u32,
-    pub(super) is_lent: bool,
+    pub(super) has_lent: bool,
 }
 
 impl Bucket {
@@ -38,7 +38,7 @@ impl Bucket {
         }
         Some(Found {
             slot: self.slot & !LENT,
-            is_lent: self.slot & LENT != 0,
+            has_lent: self.slot & LENT != 0,
         })
     }
 }

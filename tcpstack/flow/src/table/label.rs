@@ -24,10 +24,16 @@ impl<B: Copy + Default> Label<B> {
         }
     }
 
+    /// Whether the flow of this key has lent what stands here.
+    #[inline(always)]
+    pub(super) fn is_lent_by(&self, key: ShortKey) -> bool {
+        self.lender == key && self.is_lent
+    }
+
     /// What the flow of this key has lent, if it has.
     #[inline(always)]
     pub(super) fn lent_by(&mut self, key: ShortKey) -> Option<&mut B> {
-        (self.lender == key && self.is_lent).then_some(&mut self.brief)
+        self.is_lent_by(key).then_some(&mut self.brief)
     }
 
     pub(super) fn lend(&mut self, key: ShortKey, brief: B) {

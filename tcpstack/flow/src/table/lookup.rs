@@ -13,7 +13,7 @@ impl<V: Lender> FlowTable<V> {
         Sought {
             hash: key.hash(&self.keyed),
             slot: NONE,
-            is_lent: false,
+            has_lent: false,
         }
     }
 
@@ -28,16 +28,16 @@ impl<V: Lender> FlowTable<V> {
     #[inline]
     pub fn locate(&self, sought: &mut Sought, tells: bool) -> bool {
         let found = self.index.search(sought.hash.short, |_| true);
-        let Some(Found { slot, is_lent }) = found else {
-            sought.slot = NONE;
+        let Some(Found { slot, has_lent }) = found else {
+            (sought.slot, sought.has_lent) = (NONE, false);
             return false;
         };
         sought.slot = slot;
-        sought.is_lent = is_lent;
-        if is_lent {
+        sought.has_lent = has_lent;
+        if has_lent {
             self.fetch_label(slot);
         }
-        if tells || !is_lent {
+        if tells || !has_lent {
             self.fetch_entry(slot);
         }
         true
@@ -48,17 +48,18 @@ impl<V: Lender> FlowTable<V> {
     #[inline]
     #[must_use]
     pub fn at(&self, sought: Sought) -> Option<&V> {
-        if sought.is_lent {
+        if sought.has_lent {
             None
         } else {
             self.value(sought.slot)
         }
     }
 
-    /// What the flow of `key`, which was [located](Self::locate), has lent.
+    /// What the flow of `key`, which was [located](Self::locate), has lent. That it is that flow is certain as far as
+    /// [`ShortKey`] says.
     #[inline]
     pub fn brief_mut(&mut self, sought: Sought, key: &FlowKey) -> Option<&mut V::Brief> {
-        if !sought.is_lent {
+        if !sought.has_lent {
             return None;
         }
         let label = self.labels.get_mut(sought.slot as usize)?;
@@ -108,6 +109,13 @@ impl<V: Lender> FlowTable<V> {
 
     #[inline]
     fn slot(&self, sought: Sought, key: &FlowKey) -> Option<u32> {
+        if sought.has_lent {
+            // Its entry need not be asked whose it is.
+            let label = self.labels.get(sought.slot as usize);
+            if label.is_some_and(|label| label.is_lent_by(ShortKey::of(key, sought.hash))) {
+                return Some(sought.slot);
+            }
+        }
         let is_it = |slot| self.value(slot).is_some_and(|value| value.is_of(key));
         if is_it(sought.slot) {
             return Some(sought.slot);
