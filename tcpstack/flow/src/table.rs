@@ -72,7 +72,7 @@ pub enum Refusal {
 /// What a table has of each flow, and may be lent a part of.
 pub trait Lender {
     /// What a packet needs of a flow that only passes. It can be lent to the table, which keeps it beside the key in short:
-    /// such a packet reads nothing else. At most 15 bytes, without alignment.
+    /// such a packet reads nothing else. At most 16 bytes, without alignment.
     type Brief: Copy + Default;
 
     /// Whose it is: always the same.

@@ -104,7 +104,7 @@ pub struct KeyHash {
 const HASHED: u64 = 1 << 63;
 
 impl ShortKey {
-    /// Of no flow: it is no hash, and no key has this bit.
+    /// Of no flow: it is no hash, and no key has this bit set.
     pub const NONE: Self = Self([0, 1 << 62]);
 
     /// Of the flow of `key`, which has this hash.

@@ -7,10 +7,9 @@ use sluice_packet::ShortKey;
 #[repr(C, align(32))]
 #[derive(Copy, Clone)]
 pub(super) struct Label<B> {
-    /// Of the flow that has lent `brief`.
+    /// Of the flow that has lent `brief`, if one has.
     lender: ShortKey,
     brief: B,
-    is_lent: bool,
 }
 
 impl<B: Copy + Default> Label<B> {
@@ -20,14 +19,13 @@ impl<B: Copy + Default> Label<B> {
         Self {
             lender: ShortKey::NONE,
             brief: B::default(),
-            is_lent: false,
         }
     }
 
     /// Whether the flow of this key has lent what stands here.
     #[inline(always)]
     pub(super) fn is_lent_by(&self, key: ShortKey) -> bool {
-        self.lender == key && self.is_lent
+        self.lender == key
     }
 
     /// What the flow of this key has lent, if it has.
@@ -37,14 +35,11 @@ impl<B: Copy + Default> Label<B> {
     }
 
     pub(super) fn lend(&mut self, key: ShortKey, brief: B) {
-        *self = Self {
-            lender: key,
-            brief,
-            is_lent: true,
-        };
+        *self = Self { lender: key, brief };
     }
 
     pub(super) fn take_back(&mut self) -> Option<B> {
-        core::mem::take(&mut self.is_lent).then_some(self.brief)
+        let lender = core::mem::replace(&mut self.lender, ShortKey::NONE);
+        (lender != ShortKey::NONE).then_some(self.brief)
     }
 }
