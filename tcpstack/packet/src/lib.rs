@@ -37,7 +37,7 @@ mod vlan;
 pub use buffer::{PacketBuf, TestBuf, Verified};
 pub use ecn::Ecn;
 pub use emit::{EmitError, Unfinished, emit, emit_reset, emit_unfinished};
-pub use fetch::fetch;
+pub use fetch::{CacheLines, fetch};
 pub use fragment::{FragmentFrame, FragmentKey, Wear};
 pub use frame::{Frame, Glance, glance, parse};
 pub use icmp::{IcmpError, IcmpKind};

@@ -5,8 +5,6 @@
 //! the tail reaches the end of the allocation; it happens only when at least as many bytes were consumed since the last
 //! one, so each byte is moved at most once on average.
 
-use sluice_packet::fetch;
-
 use crate::sequence::{length, size};
 use crate::{limits, pool};
 
@@ -101,12 +99,6 @@ impl Buffer {
             let empty = core::mem::take(self);
             pool::give_buffer(empty.storage, size(empty.used));
         }
-    }
-
-    /// Asks for all of it but the bytes.
-    pub(crate) fn fetch(&self) {
-        fetch(&self.storage);
-        fetch(&self.head);
     }
 
     /// Bytes allocated.

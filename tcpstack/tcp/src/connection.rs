@@ -1,6 +1,9 @@
 //! One connection: what its owner sees.
 
-use sluice_packet::{Instant, SeqNum, TcpSegment, fetch};
+use core::mem::offset_of;
+use core::ops::Range;
+
+use sluice_packet::{Instant, SeqNum, TcpSegment};
 
 use crate::config::Config;
 use crate::control::ControlBlock;
@@ -34,6 +37,21 @@ const _: () = assert!(
     size_of::<Connection>() <= limits::CONNECTION_BYTES_MAX,
     "a hundred thousand idle connections fit in stated memory",
 );
+
+/// Where what is read together stands, bytes from its beginning: an owner of many connections asks for it before it is read.
+impl Connection {
+    /// What [`Self::next_timeout`] reads.
+    pub const TIMERS: Range<usize> = behind_state(ControlBlock::TIMERS);
+    /// What every segment that comes or goes reads.
+    pub const BUSY: Range<usize> = 0..behind_state(ControlBlock::BUSY).end;
+    /// What is read besides when something is sent, or in flight.
+    pub const SENDING: Range<usize> = behind_state(ControlBlock::SENDING);
+}
+
+const fn behind_state(bytes: Range<usize>) -> Range<usize> {
+    let core = offset_of!(Connection, core);
+    core + bytes.start..core + bytes.end
+}
 
 impl Connection {
     /// A connection born ESTABLISHED in the place of one of two real ends.
@@ -183,6 +201,12 @@ impl Connection {
         self.core.receive.readable_mut()
     }
 
+    /// How many these are.
+    #[must_use]
+    pub fn received_bytes(&self) -> usize {
+        self.core.receive.readable_len()
+    }
+
     /// Drops the first `count` of the received bytes; the window opens by as many.
     pub fn consume(&mut self, count: usize) {
         self.core.receive.consume(count);
@@ -314,21 +338,23 @@ impl Connection {
         self.core.stats.repairs()
     }
 
-    /// Asks for what the next segment will read, so that an owner of many connections has it in the cache by then.
-    pub fn fetch(&self) {
-        fetch(&self.state);
-        self.core.fetch();
-    }
-
-    /// Asks for what [`Self::next_timeout`] reads.
-    pub fn fetch_timers(&self) {
-        self.core.timers.fetch();
+    /// Whether everything that was sent is acknowledged, and nothing is left of how it went: then a segment reads
+    /// [`Self::SENDING`] only if it acknowledges something.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.core.send.is_settled()
     }
 
     /// Memory held by the connection, itself included.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.core.allocated()
+    }
+
+    /// The next segment is looked at in every way.
+    #[cfg(test)]
+    pub(crate) fn unsettle(&mut self) {
+        self.core.send.settle(false);
     }
 
     fn may_send(&self) -> bool {

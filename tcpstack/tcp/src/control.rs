@@ -7,9 +7,11 @@ mod repetition;
 mod timeout;
 mod train;
 
+use core::mem::offset_of;
+use core::ops::Range;
 use core::time::Duration;
 
-use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment, fetch};
+use sluice_packet::{Instant, SeqNum, TcpFlags, TcpSegment};
 
 use self::path_mtu::SizeProbe;
 use crate::challenge::ChallengeLimiter;
@@ -51,8 +53,8 @@ struct Reset {
     flags: TcpFlags,
 }
 
-/// What every segment reads and writes stands together, between what few do: a core with many connections has to fetch each
-/// line of it.
+/// What every segment reads and writes stands first; behind it what sending needs, and what is in flight: a core with many
+/// connections has to fetch each line of it.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ControlBlock {
@@ -75,24 +77,23 @@ pub(crate) struct ControlBlock {
     keepalive_due: bool,
     pub(crate) closed_by: Option<CloseReason>,
     keepalive_unanswered: u32,
+    /// A reset to send, before anything else.
+    reset: Option<Reset>,
     last_heard: Instant,
-    /// Since when the peer owes progress: R2 counts from here.
-    stalled_since: Instant,
+    timestamps: Option<TimestampState>,
+    pub(crate) settings: Settings,
+    /// Its beginning is what every segment moves.
+    pub(crate) stats: Counters,
+    /// A segment size to try again.
+    size_probe: Option<SizeProbe>,
+    congestion: Congestion,
     flight: Flight,
     recovery: Recovery,
     rto: RtoEstimator,
     /// What to go back to if the loss that is repaired turns out to be none.
     before_loss: Memory,
-    /// A reset to send, before anything else.
-    reset: Option<Reset>,
-    /// A segment size to try again.
-    size_probe: Option<SizeProbe>,
-    congestion: Congestion,
-    timestamps: Option<TimestampState>,
-    /// Its beginning is what every segment reads.
-    pub(crate) settings: Settings,
-    /// Its beginning is what every segment moves.
-    pub(crate) stats: Counters,
+    /// Since when the peer owes progress: R2 counts from here.
+    stalled_since: Instant,
     challenge: ChallengeLimiter,
     opening: Option<Opening>,
 }
@@ -188,6 +189,14 @@ impl ControlBlock {
         core.arm_keepalive();
         core
     }
+
+    /// Where the timers stand, bytes from its beginning.
+    pub(crate) const TIMERS: Range<usize> = 0..offset_of!(Self, send);
+    /// What every segment reads.
+    pub(crate) const BUSY: Range<usize> = 0..offset_of!(Self, stats) + Counters::BUSY_BYTES;
+    /// What is read besides when something is sent or in flight.
+    pub(crate) const SENDING: Range<usize> =
+        offset_of!(Self, size_probe)..offset_of!(Self, challenge);
 
     /// Takes the peer's SYN: both sequence spaces are known from here on.
     pub(crate) fn take_syn(&mut self, segment: &TcpSegment<'_>, now: Instant) {
@@ -362,33 +371,19 @@ impl ControlBlock {
         self.stats.stats(&self.rto)
     }
 
-    /// Asks for every line that a segment reads.
-    pub(crate) fn fetch(&self) {
-        self.timers.fetch();
-        self.send.fetch();
-        self.receive.fetch();
-        fetch(&self.last_heard);
-        self.flight.fetch();
-        fetch(&self.recovery);
-        fetch(&self.rto);
-        fetch(&self.size_probe);
-        fetch(&self.congestion);
-        fetch(&self.timestamps);
-        fetch(&self.settings);
-        self.stats.fetch();
-    }
-
     /// Bytes allocated outside of the struct itself.
     pub(crate) fn allocated(&self) -> usize {
-        self.send.allocated()
-            + self.receive.allocated()
-            + self.flight.allocated()
-            + self.before_loss.allocated()
+        let in_flight = if self.send.is_settled() {
+            0
+        } else {
+            self.flight.allocated() + self.before_loss.allocated()
+        };
+        self.send.allocated() + self.receive.allocated() + in_flight
     }
 
     /// Starts the wait before empty buffers give their memory back, or ends it when they are not empty.
     pub(crate) fn touch_buffers(&mut self, now: Instant) {
-        let idle = self.flight.is_empty()
+        let idle = self.send.is_acknowledged()
             && self.send.is_empty()
             && self.receive.readable_len() == 0
             && !self.receive.has_gap();

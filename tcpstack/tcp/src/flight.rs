@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use sluice_packet::{Instant, SeqNum, fetch};
+use sluice_packet::{Instant, SeqNum};
 
 use crate::limits;
 use crate::pool;
@@ -177,13 +177,6 @@ impl Flight {
 
     pub(crate) fn back(&self) -> Option<&Sent> {
         self.segments.back()
-    }
-
-    /// Asks for all of it but the records.
-    pub(crate) fn fetch(&self) {
-        fetch(&self.segments);
-        fetch(&self.pipe);
-        fetch(&self.newest);
     }
 
     pub(crate) fn allocated(&self) -> usize {

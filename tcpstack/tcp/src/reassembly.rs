@@ -4,7 +4,7 @@
 //! never compared, merged or preferred, whatever they overlap and from which side. What the application reads is what is
 //! inspected and what is sent on, so no other end's rule can make a difference.
 
-use sluice_packet::{SeqNum, fetch};
+use sluice_packet::SeqNum;
 use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
@@ -125,13 +125,6 @@ impl Reassembly {
 
     pub(crate) fn release(&mut self) {
         self.buffer.release();
-    }
-
-    /// Asks for all of it but the bytes.
-    pub(crate) fn fetch(&self) {
-        fetch(&self.next);
-        self.buffer.fetch();
-        fetch(&self.runs);
     }
 
     pub(crate) fn allocated(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The receive sequence space: what may come, what came, and what is owed in acknowledgement.
 
 use sluice_packet::limits::DEFAULT_MSS_IPV4_BYTES;
-use sluice_packet::{SackBlocks, SeqNum, fetch};
+use sluice_packet::{SackBlocks, SeqNum};
 
 use crate::limits;
 use crate::reassembly::{Inserted, Reassembly};
@@ -301,13 +301,6 @@ impl ReceiveSpace {
 
     pub(crate) fn release(&mut self) {
         self.reassembly.release();
-    }
-
-    /// Asks for all of it but the text.
-    pub(crate) fn fetch(&self) {
-        self.reassembly.fetch();
-        fetch(&self.right_edge);
-        fetch(&self.owed);
     }
 
     pub(crate) fn allocated(&self) -> usize {

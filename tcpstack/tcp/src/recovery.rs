@@ -50,6 +50,14 @@ impl Recovery {
         }
     }
 
+    /// No acknowledgement that says nothing new changes anything.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.phase == Phase::Open
+            && self.reduced.is_none()
+            && self.tail_probe.is_none()
+            && self.reordering.is_at_rest()
+    }
+
     /// Losses are being repaired.
     pub(crate) fn in_loss(&self) -> bool {
         matches!(self.phase, Phase::Fast { .. } | Phase::Loss { .. })

@@ -32,6 +32,11 @@ impl Default for Reordering {
 }
 
 impl Reordering {
+    /// No duplicate was counted of which the round is not over.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.round.is_none()
+    }
+
     /// An original arrived after one that was sent later.
     pub(crate) fn note_seen(&mut self) {
         self.seen = true;

@@ -1,7 +1,7 @@
 //! The send sequence space and the bytes that wait for their acknowledgement.
 
 use sluice_packet::limits::DEFAULT_MSS_IPV4_BYTES;
-use sluice_packet::{Instant, SeqNum, TcpSegment, fetch};
+use sluice_packet::{Instant, SeqNum, TcpSegment};
 
 use crate::buffer::Buffer;
 use crate::config::Config;
@@ -39,6 +39,8 @@ pub(crate) struct SendSpace {
     finished: bool,
     /// Text may be sent: both ends are synchronised.
     open: bool,
+    /// Nothing was sent since everything that was sent was settled.
+    all_settled: bool,
 }
 
 impl SendSpace {
@@ -64,6 +66,7 @@ impl SendSpace {
             syn_due: true,
             finished: false,
             open: false,
+            all_settled: false,
             last_sent_at: now,
         }
     }
@@ -142,6 +145,21 @@ impl SendSpace {
 
     pub(crate) fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// Everything that was sent is acknowledged, and nothing is left of how it went.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.all_settled
+    }
+
+    /// Whether everything that was sent is settled, until something is sent again.
+    pub(crate) fn settle(&mut self, settled: bool) {
+        self.all_settled = settled;
+    }
+
+    /// Everything that was sent is acknowledged, but for a probe beyond SND.NXT.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.una == self.next
     }
 
     pub(crate) fn syn_due(&self) -> bool {
@@ -250,6 +268,7 @@ impl SendSpace {
 
     /// `count` sequence numbers went out for the first time.
     pub(crate) fn sent(&mut self, count: u32, now: Instant) {
+        self.all_settled = false;
         self.next += count;
         self.max = self.max.max(self.next);
         self.last_sent_at = now;
@@ -257,6 +276,7 @@ impl SendSpace {
 
     /// A probe of one sequence number went out beyond the peer's window.
     pub(crate) fn probed(&mut self, now: Instant) {
+        self.all_settled = false;
         self.max = self.max.max(self.next + 1);
         self.last_sent_at = now;
     }
@@ -335,15 +355,6 @@ impl SendSpace {
 
     pub(crate) fn release(&mut self) {
         self.buffer.release();
-    }
-
-    /// Asks for all of it but the text.
-    pub(crate) fn fetch(&self) {
-        self.buffer.fetch();
-        fetch(&self.una);
-        fetch(&self.base);
-        fetch(&self.last_sent_at);
-        fetch(&self.open);
     }
 
     pub(crate) fn allocated(&self) -> usize {

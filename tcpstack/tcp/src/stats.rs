@@ -1,9 +1,8 @@
 //! What a connection counted.
 
+use core::mem::offset_of;
 use core::ops::AddAssign;
 use core::time::Duration;
-
-use sluice_packet::fetch;
 
 use crate::rto::RtoEstimator;
 
@@ -125,11 +124,8 @@ impl AddAssign<u32> for Count {
 }
 
 impl Counters {
-    /// Asks for those that move with every segment.
-    pub(crate) fn fetch(&self) {
-        fetch(&self.segments_received);
-        fetch(&self.out_of_order);
-    }
+    /// Bytes of those that move with every segment.
+    pub(crate) const BUSY_BYTES: usize = offset_of!(Self, timeouts);
 
     pub(crate) fn repairs(&self) -> Repairs {
         Repairs {

@@ -11,6 +11,7 @@ mod path_mtu;
 mod receiving;
 mod repetition;
 mod sending;
+mod settled;
 mod support;
 mod teardown;
 mod time_wait;

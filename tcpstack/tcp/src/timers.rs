@@ -1,6 +1,6 @@
 //! The timers of one connection. They are only reported; whoever owns the connection has the wheel that drives them.
 
-use sluice_packet::{Instant, fetch};
+use sluice_packet::Instant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
@@ -44,13 +44,6 @@ impl Timers {
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
         self.at(timer) != Instant::MAX
-    }
-
-    /// Asks for all of them.
-    pub(crate) fn fetch(&self) {
-        let [first, .., last] = &self.0;
-        fetch(first);
-        fetch(last);
     }
 
     pub(crate) fn at(&self, timer: Timer) -> Instant {

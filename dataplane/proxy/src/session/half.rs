@@ -1,7 +1,11 @@
 //! One half of a session: the TCP connection to one real end, wearing the other end's clothes.
 
+use core::mem::offset_of;
+use core::ops::Range;
+
 use sluice_packet::{
-    Encapsulation, FlowKey, Instant, LinkTemplate, PathTemplate, SegmentId, Side, TcpSegment, fetch,
+    CacheLines, Encapsulation, FlowKey, Instant, LinkTemplate, PathTemplate, SegmentId, Side,
+    TcpSegment,
 };
 use sluice_tcp::{CloseReason, Connection, Outgoing, Repairs};
 use sluice_telemetry::{Counter, DropReason};
@@ -13,6 +17,7 @@ use crate::{Effects, Finishing};
 /// The connection to one real end. What frames wear stands next to what every segment reads of the connection.
 #[repr(C)]
 pub(crate) struct Half {
+    lines: CacheLines,
     headers: Headers,
     /// The port behind which this end lives.
     side: Side,
@@ -24,6 +29,13 @@ pub(crate) struct Half {
     back_off: BackOff,
     pub(crate) tcp: Connection,
 }
+
+const TCP_AT: usize = offset_of!(Half, tcp);
+
+const _: () = assert!(
+    TCP_AT + Connection::BUSY.end <= 8 * 64,
+    "a segment that is only heard reads eight cache lines of its half"
+);
 
 /// What frames to one real end wear. Addresses and ports are in the flow's key, which every packet was compared with.
 struct Headers {
@@ -111,6 +123,7 @@ impl Half {
         (side, is_lower): (Side, bool),
     ) -> Self {
         Self {
+            lines: CacheLines::default(),
             tcp,
             headers: Headers {
                 link: *path.link(),
@@ -126,15 +139,18 @@ impl Half {
 
     /// Asks for what [`Self::next_timeout`] reads.
     pub(super) fn fetch_deadlines(&self) {
-        self.tcp.fetch_timers();
-        fetch(&self.back_off);
+        let back_off = offset_of!(Self, back_off);
+        self.lines.fetch(back_off..TCP_AT + Connection::TIMERS.end);
     }
 
-    /// Asks for what the next turn will read.
-    pub(super) fn fetch(&self) {
-        self.tcp.fetch();
-        fetch(&self.headers);
-        fetch(&self.back_off);
+    /// Asks for what the next turn will read; besides, if it `sends` something or waits for an acknowledgement, for what that
+    /// needs.
+    pub(super) fn fetch(&self, sends: bool) {
+        self.lines.fetch(0..TCP_AT + Connection::BUSY.end);
+        if sends {
+            let Range { start, end } = Connection::SENDING;
+            self.lines.fetch(TCP_AT + start..TCP_AT + end);
+        }
     }
 
     /// Bytes of memory this holds, as near as can be told.
@@ -222,6 +238,11 @@ impl Half {
             }
         }
         taken
+    }
+
+    /// It has received what the other half may send on.
+    pub(super) fn has_text(&self) -> bool {
+        self.tcp.received_bytes() > 0
     }
 
     /// True when the peer has sent its last byte and all of it was consumed.

@@ -8,6 +8,7 @@ mod awaiting_leaf;
 mod back_off;
 mod collecting;
 mod ending;
+mod fetching;
 mod half;
 mod icmp;
 mod meeting_client;
@@ -19,7 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use sluice_flow::FlowId;
-use sluice_packet::{FlowKey, Instant, fetch};
+use sluice_packet::{FlowKey, Instant};
 use sluice_pki::ForgedLeaf;
 use sluice_policy::{Note, PolicyDecided};
 use sluice_tcp::{CloseReason, StateName};
@@ -145,10 +146,14 @@ pub(crate) struct Session {
     pub(crate) deadline: Instant,
     /// Last time a packet came.
     active: Instant,
-    bytes_to_origin: u64,
-    bytes_to_client: u64,
     /// When the timer wheel calls for it because something is due soon.
     pub(crate) near: Alarm,
+    /// The client's half had sent something that was not settled when its last turn ended.
+    client_sends: bool,
+    /// The same of the origin's half.
+    origin_sends: bool,
+    bytes_to_origin: u64,
+    bytes_to_client: u64,
     hello: Option<Box<ClientHello>>,
     application: Application,
     ended: Option<EndReason>,
@@ -235,6 +240,8 @@ impl Session {
             blocked: None,
             gave_up: false,
             is_brisk: false,
+            client_sends: true,
+            origin_sends: true,
             heard: None,
         }
     }
@@ -270,6 +277,8 @@ impl Session {
         // What came before a reset goes on before it.
         self.run_stages(turn);
         self.transmit(turn);
+        self.client_sends = !self.client.tcp.is_settled();
+        self.origin_sends = !self.origin.tcp.is_settled();
         let closing = self.is_closing();
         self.note_broken_halves(now);
         if self.is_closing() && !closing {
@@ -497,37 +506,6 @@ impl Session {
             .into_iter()
             .flatten()
             .fold(self.deadline, Instant::min)
-    }
-
-    /// Asks for its beginning, and so for where its page is.
-    pub(crate) fn reach(&self) {
-        fetch(&self.stage);
-    }
-
-    /// Asks for what a segment of that end will read.
-    pub(crate) fn fetch_half(&self, client: bool) {
-        let half = if client { &self.client } else { &self.origin };
-        half.fetch();
-        fetch(&self.stage);
-        fetch(&self.application);
-    }
-
-    /// Asks for what [`Self::next_timeout`] reads.
-    pub(crate) fn fetch_deadlines(&self) {
-        fetch(&self.deadline);
-        self.client.fetch_deadlines();
-        self.origin.fetch_deadlines();
-    }
-
-    /// Asks for what its turn will read. What has just heard a segment was read for that.
-    pub(crate) fn fetch(&self) {
-        if self.heard != Some(true) {
-            self.client.fetch();
-        }
-        if self.heard != Some(false) {
-            self.origin.fetch();
-        }
-        fetch(&self.application);
     }
 
     /// True when the client's own connection is over: nothing is left to deliver to it.

@@ -87,6 +87,11 @@ impl ControlBlock {
         {
             clock.take(timestamps, segment.seq, self.receive.last_ack_sent(), now);
         }
+        if self.says_nothing_new(segment) {
+            self.send.update_window(segment);
+            self.touch_buffers(now);
+            return true;
+        }
         let una = self.send.una();
         let in_flight = self.flight.outstanding();
         let outstanding = in_flight > 0;
@@ -181,7 +186,29 @@ impl ControlBlock {
             self.grow_window(now, delivered.acknowledged);
         }
         self.after_acknowledgement(now, advanced, window_changed);
+        let settled = self.nothing_is_left();
+        self.send.settle(settled);
         true
+    }
+
+    /// Whether all that is left to do with an acceptable acknowledgement is to note its number: everything that was sent is
+    /// settled, and it repeats what the one before it said. That is so of most segments of an end that only sends.
+    fn says_nothing_new(&self, segment: &TcpSegment<'_>) -> bool {
+        self.send.is_settled()
+            && segment.ack == self.send.una()
+            && segment.options.sack.is_empty()
+            && self.send.offers(segment.window)
+    }
+
+    /// Nothing is in flight, and nothing is left of how what was sent has fared, so that an acknowledgement that says the same
+    /// again would change nothing.
+    fn nothing_is_left(&self) -> bool {
+        self.flight.is_empty()
+            && self.send.una() == self.send.max()
+            && self.send.window() > 0
+            && self.flight.allocated() == 0
+            && self.before_loss.allocated() == 0
+            && self.recovery.is_at_rest()
     }
 
     /// Text and FIN. True when the peer's FIN has come in order.

@@ -44,7 +44,8 @@ impl ControlBlock {
     /// False if nothing is due.
     pub(crate) fn may_transmit(&self) -> bool {
         let text = self.send.is_open() && (self.send.unsent() > 0 || self.send.fin_due());
-        let repeated = self.flight.lost_segments() > 0 || self.tail_probe_due;
+        let lost = !self.send.is_settled() && self.flight.has_lost();
+        let repeated = lost || self.tail_probe_due;
         let probes = self.probe_due || self.keepalive_due;
         let answers = self.reset.is_some() || self.receive.owed() == Owed::Now;
         self.send.syn_due() || text || repeated || probes || answers
@@ -131,6 +132,9 @@ impl ControlBlock {
     }
 
     fn choose_lost(&mut self, now: Instant) -> Option<Sent> {
+        if self.send.is_settled() {
+            return None;
+        }
         let (index, sent) = self.flight.next_lost()?;
         let first = sent.start == self.send.una();
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
@@ -299,7 +303,7 @@ impl ControlBlock {
     /// Text is queued, the window holds it back and nothing in flight will tell when it opens: probe.
     fn update_persist(&mut self, now: Instant) {
         let waiting = self.send.unsent() > 0 || self.send.fin_due();
-        if waiting && self.send.is_open() && self.flight.is_empty() {
+        if waiting && self.send.is_open() && self.send.is_acknowledged() {
             if !self.timers.is_set(Timer::Persist) {
                 if !self.rto.is_backed_off() {
                     self.stalled_since = now;
