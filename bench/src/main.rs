@@ -18,6 +18,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 use sluice_bench::lockstep::{FlowsOptions, SessionsOptions, SetupError};
+use tikv_jemallocator::Jemalloc;
+
+/// The data plane's.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A TLS load generator and the fast origin to go with it.
 #[derive(Parser)]

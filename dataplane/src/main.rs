@@ -33,9 +33,14 @@ use std::sync::atomic::AtomicBool;
 use clap::Parser;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use tikv_jemallocator::Jemalloc;
 
 use crate::failure::StartFailure;
 use crate::link::Control;
+
+/// A session of 2,048 bytes takes as much and no more, and the heap lies in transparent hugepages.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Sluice's data plane: forwards, and inspects what policy says, on its own cores.
 #[derive(Debug, Parser)]
