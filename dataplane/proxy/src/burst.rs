@@ -137,11 +137,15 @@ impl<B: PacketBuf> Worker<B> {
                 }
                 self.fetch_for_packets(arrived.get(fetched..ahead), &mut last);
                 fetched = ahead;
+                let touched = self.touched.len();
                 let train = arrived.get_mut(at..at + len).unwrap_or_default();
                 if len == 1 || !self.on_train(from, train, now, out) {
                     for arrival in train {
                         self.on_arrival((segment, from), arrival, now, &mut passed, out);
                     }
+                }
+                if self.touched.len() > touched && touched < FETCH_AHEAD {
+                    self.fetch_first_turns(touched);
                 }
                 at += len;
             }

@@ -14,7 +14,7 @@ pub const LOCATE_AHEAD: usize = 8;
 
 /// Packets ahead of the one that is worked on, and flows ahead of the one whose turn it is, of which is asked for what will
 /// be read. Few enough that it is not displaced before its turn.
-pub const FETCH_AHEAD: usize = 4;
+pub const FETCH_AHEAD: usize = 2;
 
 /// Times that what was put together from fragments may itself be one, outer and inner datagram counted.
 pub const REASSEMBLIES_PER_PACKET_MAX: usize = 2;

@@ -246,8 +246,6 @@ impl<B: PacketBuf> Worker<B> {
             }
             self.service(id, &mut budget, now, out);
         }
-        let first = self.touched.iter().take(FETCH_AHEAD.min(before));
-        first.for_each(|id| self.fetch_for_turn(*id));
         for position in 0..self.touched.len() {
             // What a timer calls for may have been left alone for long, and mostly nothing is due.
             if position >= before && (position - before).is_multiple_of(BURST_PACKETS_MAX) {
@@ -277,6 +275,12 @@ impl<B: PacketBuf> Worker<B> {
             self.service(id, &mut budget, now, out);
         }
         worked
+    }
+
+    /// Asks for what the first turns will read, but of those `before`.
+    pub(crate) fn fetch_first_turns(&self, before: usize) {
+        let first = self.touched.iter().take(FETCH_AHEAD).skip(before);
+        first.for_each(|id| self.fetch_for_turn(*id));
     }
 
     fn fetch_for_turn(&self, id: FlowId) {
