@@ -88,6 +88,15 @@ pub(crate) fn check(appliance: &Appliance) -> Result<Checked, StartFailure> {
     Ok(Checked { plans, claims })
 }
 
+/// Nothing of this process lies in transparent hugepages from here on, whatever the allocator asks for (`PR_SET_THP_DISABLE` of
+/// prctl(2)).
+fn keep_to_ordinary_pages() -> Result<(), StartFailure> {
+    rustix::thread::disable_transparent_huge_pages(true).map_err(|errno| StartFailure::System {
+        what: "keeping to ordinary pages, as configured (hugepages = \"off\")",
+        error: errno.into(),
+    })
+}
+
 /// Starts DPDK, opens the ports and launches the cores, which have the generation before their first packet.
 ///
 /// # Errors
@@ -101,6 +110,9 @@ pub(crate) fn boot(
     let appliance = &offer.snapshot.configuration.appliance;
     let settings = &appliance.dataplane;
     let affinity = Affinity::new(&settings.cores, settings.main_core);
+    if settings.hugepages == Hugepages::Off {
+        keep_to_ordinary_pages()?;
+    }
     let eal = Eal::init(&eal_config(appliance, &plans))?;
     report_memory(&eal);
 
@@ -343,6 +355,14 @@ fn packets_for(memory_mib: u32, data_room: u16) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_keeps_to_ordinary_pages_gets_no_others() {
+        let disabled = || rustix::thread::transparent_huge_pages_are_disabled().expect("Linux");
+        assert!(!disabled());
+        keep_to_ordinary_pages().expect("anybody may");
+        assert!(disabled());
+    }
 
     #[test]
     fn the_pool_takes_its_share_of_the_memory() {

@@ -42,6 +42,11 @@ use crate::link::Control;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
+const _: () = assert!(
+    option_env!("JEMALLOC_SYS_WITH_MALLOC_CONF").is_some(),
+    "built without .cargo/config.toml, the allocator asks for no hugepages: run cargo inside the repository"
+);
+
 /// Sluice's data plane: forwards, and inspects what policy says, on its own cores.
 #[derive(Debug, Parser)]
 #[command(name = "sluice-dataplane", version, after_help = status::EXIT_STATUS_HELP)]

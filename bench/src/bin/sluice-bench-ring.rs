@@ -21,6 +21,11 @@ use sluice_packet::{Instant, PacketBuf, SegmentId, Side, TcpFlags};
 use sluice_proxy::{Effects, ForgeJob, Now, Output, Worker};
 use sluice_telemetry::{Counter, DropReason, FlowRecord};
 use thiserror::Error;
+use tikv_jemallocator::Jemalloc;
+
+/// The data plane's.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Frames on their way, per port: less than a ring holds.
 const FRAMES: u32 = 256;

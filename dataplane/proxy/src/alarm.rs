@@ -32,7 +32,8 @@ impl Alarm {
 
     /// Whether it was set to about as far ahead as it is to be set to now, and taken back only a little while ago.
     fn was_wanted(&self, due: Instant, now: Instant) -> bool {
-        let (left, wait) = (self.at.saturating_since(now), due.saturating_since(now));
+        let until = |at: Instant| at.micros().saturating_sub(now.micros());
+        let (left, wait) = (until(self.at), until(due));
         let little = wait / 32;
         left > wait - little && left < wait + little
     }

@@ -246,6 +246,8 @@ impl<B: PacketBuf> Worker<B> {
             }
             self.service(id, &mut budget, now, out);
         }
+        // Of what came in bursts this is there already.
+        self.fetch_first_turns(0);
         for position in 0..self.touched.len() {
             // What a timer calls for may have been left alone for long, and mostly nothing is due.
             if position >= before && (position - before).is_multiple_of(BURST_PACKETS_MAX) {

@@ -339,7 +339,7 @@ impl Connection {
     }
 
     /// Whether everything that was sent is acknowledged, and nothing is left of how it went: then a segment reads
-    /// [`Self::SENDING`] only if it acknowledges something.
+    /// [`Self::SENDING`] only if what it acknowledges, offers or reports as held is not what the one before it did.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.core.send.is_settled()

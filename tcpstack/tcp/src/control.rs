@@ -75,6 +75,8 @@ pub(crate) struct ControlBlock {
     tail_probe_due: bool,
     /// A keep-alive probe is due.
     keepalive_due: bool,
+    /// Everything that was sent was settled, but memory that was needed for it is still held.
+    keeps_memory: bool,
     pub(crate) closed_by: Option<CloseReason>,
     keepalive_unanswered: u32,
     /// A reset to send, before anything else.
@@ -181,6 +183,7 @@ impl ControlBlock {
             probe_due: false,
             tail_probe_due: false,
             keepalive_due: false,
+            keeps_memory: false,
             keepalive_unanswered: 0,
             last_heard: now,
             stalled_since: now,
@@ -363,6 +366,7 @@ impl ControlBlock {
         self.flight.release();
         if self.flight.is_empty() {
             self.before_loss.release();
+            self.keeps_memory = false;
         }
     }
 
@@ -373,12 +377,17 @@ impl ControlBlock {
 
     /// Bytes allocated outside of the struct itself.
     pub(crate) fn allocated(&self) -> usize {
-        let in_flight = if self.send.is_settled() {
+        let sending = if self.send.is_settled() && !self.keeps_memory {
             0
         } else {
-            self.flight.allocated() + self.before_loss.allocated()
+            self.sending_memory()
         };
-        self.send.allocated() + self.receive.allocated() + in_flight
+        self.send.allocated() + self.receive.allocated() + sending
+    }
+
+    /// Of these, what is held for what is in flight, or was.
+    fn sending_memory(&self) -> usize {
+        self.flight.allocated() + self.before_loss.allocated()
     }
 
     /// Starts the wait before empty buffers give their memory back, or ends it when they are not empty.

@@ -67,24 +67,20 @@ impl RtoEstimator {
 
     /// The timeout, backed off.
     pub(crate) fn timeout(&self) -> Duration {
+        // Microseconds: this is asked for with every segment.
         let base = if self.sampled {
-            Duration::from_micros(u64::from(self.smoothed))
-                + Duration::from_micros(u64::from(self.variation) * 4)
-                    .max(Duration::from_millis(limits::RTO_GRANULARITY_MS))
+            let variation = u64::from(self.variation) * 4;
+            u64::from(self.smoothed) + variation.max(limits::RTO_GRANULARITY_MS * 1_000)
         } else if self.syn_lost {
-            Duration::from_millis(limits::RTO_AFTER_LOST_SYN_MS)
+            limits::RTO_AFTER_LOST_SYN_MS * 1_000
         } else {
-            Duration::from_millis(limits::RTO_INITIAL_MS)
+            limits::RTO_INITIAL_MS * 1_000
         };
-        let (min, max) = (
-            Duration::from_micros(u64::from(self.min)),
-            Duration::from_micros(u64::from(self.max)),
-        );
+        let (min, max) = (u64::from(self.min), u64::from(self.max));
         //= https://www.rfc-editor.org/rfc/rfc6298#section-5
         //# (5.5) The host MUST set RTO <- RTO * 2 ("back off the timer").
-        base.clamp(min, max)
-            .saturating_mul(1 << self.backoff.min(limits::BACKOFF_SHIFT_MAX))
-            .min(max)
+        let doubled = base.clamp(min, max) << self.backoff.min(limits::BACKOFF_SHIFT_MAX);
+        Duration::from_micros(doubled.min(max))
     }
 
     /// The timer ran out.

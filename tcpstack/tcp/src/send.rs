@@ -326,6 +326,11 @@ impl SendSpace {
         changed
     }
 
+    /// The field that says `window` bytes, or a few less, in a segment without SYN.
+    pub(crate) fn field_of(&self, window: u16) -> u16 {
+        window >> self.scale
+    }
+
     /// Whether the peer's window is the one that this field of a segment says.
     pub(crate) fn offers(&self, field: u16) -> bool {
         u32::from(field) << self.scale == self.window

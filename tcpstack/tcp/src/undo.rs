@@ -34,6 +34,11 @@ impl Memory {
         self.0.as_deref_mut().filter(|undo| !undo.settled)
     }
 
+    /// There is nothing to go back to.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.0.as_ref().is_none_or(|undo| undo.settled)
+    }
+
     pub(crate) fn release(&mut self) {
         self.0 = None;
     }

@@ -186,8 +186,7 @@ impl ControlBlock {
             self.grow_window(now, delivered.acknowledged);
         }
         self.after_acknowledgement(now, advanced, window_changed);
-        let settled = self.nothing_is_left();
-        self.send.settle(settled);
+        self.settle();
         true
     }
 
@@ -200,15 +199,16 @@ impl ControlBlock {
             && self.send.offers(segment.window)
     }
 
-    /// Nothing is in flight, and nothing is left of how what was sent has fared, so that an acknowledgement that says the same
-    /// again would change nothing.
-    fn nothing_is_left(&self) -> bool {
-        self.flight.is_empty()
+    /// Notes whether nothing is in flight, and nothing left of how what was sent has fared, so that an acknowledgement that
+    /// says the same again would change nothing.
+    fn settle(&mut self) {
+        let settled = self.flight.is_empty()
             && self.send.una() == self.send.max()
             && self.send.window() > 0
-            && self.flight.allocated() == 0
-            && self.before_loss.allocated() == 0
-            && self.recovery.is_at_rest()
+            && self.before_loss.is_forgotten()
+            && self.recovery.is_at_rest();
+        self.send.settle(settled);
+        self.keeps_memory = self.sending_memory() > 0;
     }
 
     /// Text and FIN. True when the peer's FIN has come in order.

@@ -54,7 +54,7 @@ impl SynSent {
         }
         let established = Established::enter(core, self.finish_wanted);
         // Text beside the SYN is taken as if it had come after it.
-        let rest = behind_syn(segment);
+        let rest = behind_syn(core, segment);
         if rest.sequence_len() == 0 {
             established
         } else {
@@ -90,7 +90,7 @@ impl SynReceived {
                 return State::SynReceived(self);
             }
             // Simultaneous open: the peer's SYN-ACK repeats the SYN and acknowledges ours.
-            let rest = behind_syn(segment);
+            let rest = behind_syn(core, segment);
             core.acknowledge_at_once();
             return self.on_segment(core, now, &rest);
         }
@@ -117,9 +117,12 @@ impl SynReceived {
 }
 
 /// What a segment with a SYN says behind it. In a SYN the flags of RFC 3168 mean something else, and are done with.
-fn behind_syn<'a>(segment: &TcpSegment<'a>) -> TcpSegment<'a> {
+fn behind_syn<'a>(core: &ControlBlock, segment: &TcpSegment<'a>) -> TcpSegment<'a> {
     TcpSegment {
         seq: segment.seq + 1,
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+        //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or <SYN,ACK>) MUST NOT be scaled.
+        window: core.send.field_of(segment.window),
         flags: segment
             .flags
             .without(TcpFlags::SYN | TcpFlags::ECE | TcpFlags::CWR),

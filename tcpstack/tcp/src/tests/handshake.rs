@@ -75,6 +75,24 @@ fn an_active_open_agrees_on_options() {
 }
 
 #[test]
+fn p97_the_window_of_a_syn_ack_with_text_is_not_scaled_either() {
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+    //= type=test
+    //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or <SYN,ACK>) MUST NOT be scaled.
+    let mut script = connecting();
+    let answer = TcpSegment {
+        payload: b"greetings",
+        ..segment(SYN_ACK, THEIRS, OURS + 1, peer_options())
+    };
+    script.connection.on_segment(script.now, &answer);
+    assert_eq!(script.connection.received(), b"greetings");
+    script.send(20_000);
+    let sent: usize = script.drain().iter().map(|seen| seen.payload.len()).sum();
+    assert!(sent <= 8_000, "{sent} bytes into a window of 8,000");
+    assert!(sent > 6_000, "{sent}");
+}
+
+#[test]
 fn p84_a_peer_that_announces_no_mss_gets_the_default_of_its_ip_version() {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
     //= type=test

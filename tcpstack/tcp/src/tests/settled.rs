@@ -1,11 +1,16 @@
 //! Where everything that was sent is settled, what an acknowledgement that says nothing new would do is left out: the outcome
 //! is the same.
 
-use proptest::prelude::*;
-use sluice_packet::{TcpFlags, Timestamps};
+use core::time::Duration;
 
-use super::support::{Script, ours, takeover, with_timestamps};
-use crate::{Config, CongestionAlgorithm, Takeover};
+use proptest::prelude::*;
+use sluice_packet::{TcpFlags, TcpOptions, TcpSegment, Timestamps};
+
+use super::support::{FIN_ACK, Script, ours, takeover, theirs, with_timestamps};
+use crate::{Config, CongestionAlgorithm, Keepalive, Takeover, limits};
+
+/// Of one segment of a train.
+const TEXT: [u8; 1_000] = [3; 1_000];
 
 #[test]
 fn what_is_in_flight_or_was_just_repaired_is_not_settled() {
@@ -34,6 +39,24 @@ fn what_is_in_flight_or_was_just_repaired_is_not_settled() {
         !script.connection.is_settled(),
         "reports of duplicates may follow the repair"
     );
+    script.feed(TcpFlags::ACK, 4, 8_000, b"");
+    assert!(script.connection.is_settled(), "none has followed");
+}
+
+#[test]
+fn memory_that_is_kept_for_a_while_is_told_of_and_given_back() {
+    let mut script = Script::new();
+    script.ack(0);
+    let idle = script.connection.memory_bytes();
+    script.send(60_000);
+    while let Some((seq, len)) = script.spans().last() {
+        script.ack(seq + i32::try_from(*len).unwrap());
+    }
+    assert!(script.connection.is_settled());
+    assert!(script.connection.memory_bytes() > idle);
+    script.wait(limits::BUFFER_IDLE_MS);
+    script.connection.on_timeout(script.now);
+    assert_eq!(script.connection.memory_bytes(), idle);
 }
 
 #[test]
@@ -75,6 +98,10 @@ enum Event {
     Take(usize),
     Wait(u64),
     TooBig(u16),
+    /// Segments of text that come together.
+    Train(usize),
+    Finish,
+    PeerFinish,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -93,6 +120,9 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (0_usize..4_000).prop_map(Event::Take),
         5 => wait.prop_map(Event::Wait),
         1 => (300_u16..1_000).prop_map(Event::TooBig),
+        2 => (2_usize..12).prop_map(Event::Train),
+        1 => Just(Event::Finish),
+        1 => Just(Event::PeerFinish),
     ]
 }
 
@@ -110,12 +140,18 @@ proptest! {
         ecn: bool,
         sack: bool,
         reno: bool,
+        keeps_alive: bool,
         events in prop::collection::vec(event(), 1..60),
     ) {
         let base = if timestamps { with_timestamps() } else { takeover() };
         let base = Takeover { ecn, sack, ..base };
         let congestion = if reno { CongestionAlgorithm::NewReno } else { CongestionAlgorithm::Cubic };
-        let config = Config { congestion, recv_buffer_bytes_max: 30_000, ..Config::default() };
+        let keepalive = keeps_alive.then_some(Keepalive {
+            idle: Duration::from_secs(2),
+            interval: Duration::from_secs(1),
+            probes: 2,
+        });
+        let config = Config { congestion, keepalive, recv_buffer_bytes_max: 30_000, ..Config::default() };
         let mut scripts = [Script::of(base, config), Script::of(base, config)];
         let (mut next, mut sent, mut acknowledged) = (0_i32, 0_i32, 0_i32);
         for (stamp, event) in (0..).zip(events) {
@@ -134,6 +170,21 @@ proptest! {
                     Event::Selective(_, from, len) => {
                         script.feed_sack(TcpFlags::ACK, next, ack, b"", &[(ack + from, ack + from + len)]);
                     }
+                    Event::Train(count) => {
+                        let segments: Vec<_> = (0..*count).map(|at| TcpSegment {
+                            seq: theirs(next + i32::try_from(at).unwrap() * 1_000),
+                            ack: ours(ack),
+                            flags: TcpFlags::ACK,
+                            window: script.window,
+                            options: TcpOptions { timestamps: script.timestamp, ..TcpOptions::default() },
+                            payload: &TEXT,
+                            ..TcpSegment::default()
+                        }).collect();
+                        let taken = script.connection.on_train(script.now, &segments);
+                        script.connection.on_train(script.now, &segments[taken..]);
+                    }
+                    Event::Finish => script.connection.finish(),
+                    Event::PeerFinish => script.feed(FIN_ACK, next, ack, b""),
                     Event::Echo => script.feed(TcpFlags::ACK | TcpFlags::ECE, next, ack, b""),
                     Event::Window(window) => script.window = *window,
                     Event::Send(count) => {
@@ -149,8 +200,10 @@ proptest! {
                     }
                 }
             }
-            if let Event::Text(len, 0) = event {
-                next += i32::try_from(len).unwrap();
+            match event {
+                Event::Text(len, 0) => next += i32::try_from(len).unwrap(),
+                Event::Train(count) => next += i32::try_from(count).unwrap() * 1_000,
+                _ => {}
             }
             acknowledged = ack;
             prop_assert_eq!(knowledge(&scripts[0]), knowledge(&scripts[1]));
@@ -159,7 +212,8 @@ proptest! {
             let said = one.drain();
             prop_assert_eq!(&said, &other.drain());
             for seen in said {
-                sent = sent.max(seen.seq + i32::try_from(seen.payload.len()).unwrap());
+                let fin = i32::from(seen.flags.fin());
+                sent = sent.max(seen.seq + i32::try_from(seen.payload.len()).unwrap() + fin);
             }
             prop_assert_eq!(knowledge(one), knowledge(other));
             prop_assert_eq!(one.connection.next_timeout(), other.connection.next_timeout());
