@@ -191,10 +191,10 @@ impl ControlBlock {
     }
 
     /// Whether all that is left to do with an acceptable acknowledgement is to note its number: everything that was sent is
-    /// settled, and it repeats what the one before it said. That is so of most segments of an end that only sends.
+    /// settled, so that it acknowledges nothing, and it offers what the one before it did. That is so of most segments of an
+    /// end that only sends.
     fn says_nothing_new(&self, segment: &TcpSegment<'_>) -> bool {
         self.send.is_settled()
-            && segment.ack == self.send.una()
             && segment.options.sack.is_empty()
             && self.send.offers(segment.window)
     }
@@ -202,8 +202,7 @@ impl ControlBlock {
     /// Notes whether nothing is in flight, and nothing left of how what was sent has fared, so that an acknowledgement that
     /// says the same again would change nothing.
     fn settle(&mut self) {
-        let settled = self.flight.is_empty()
-            && self.send.una() == self.send.max()
+        let settled = self.send.una() == self.send.max()
             && self.send.window() > 0
             && self.before_loss.is_forgotten()
             && self.recovery.is_at_rest();
